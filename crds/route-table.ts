@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { engineTypes, tasks } from './v1alpha1/specialized-model.ts';
+
+/** The version of the contract that this code writes and reads. */
+export const routeVersion = 1;
+
+/** A route Secret's document must not be larger, in bytes. */
+export const maxRouteBytes = 512 * 1024;
+
+/** A SpecializedModel's pods, found by the EndpointSlices of its Service. */
+const modelBackend = z.object({
+  name: z.string(),
+  kind: z.literal('Model'),
+  /** Namespace and name of the SpecializedModel, which are also those of its Service. */
+  namespace: z.string(),
+  model: z.string(),
+  /** The dialect. */
+  engine: z.enum(engineTypes),
+  task: z.enum(tasks),
+  /** The model name that the engine answers to. */
+  servedModel: z.string(),
+});
+
+/** An external provider's model. */
+const providerBackend = z.object({
+  name: z.string(),
+  kind: z.literal('Provider'),
+  dialect: z.enum(['OpenAI']),
+  /** Base URL without a slash at its end, e.g. `https://api.example.com/v1`. */
+  baseUrl: z.string(),
+  servedModel: z.string(),
+  /** The provider's key, in the clear: the Secret is as secret as it. */
+  apiKey: z.string().optional(),
+});
+
+/** One policy, compiled: what the router needs to serve one public model name. */
+export const routeSchema = z.object({
+  version: z.literal(routeVersion),
+  policy: z.object({ namespace: z.string(), name: z.string(), uid: z.string(), generation: z.number() }),
+  /** The short model name that clients send. `<namespace>/<policy>` always works too. */
+  model: z.string(),
+  access: z.discriminatedUnion('mode', [
+    z.object({ mode: z.literal('Keys'), keys: z.array(z.object({ name: z.string(), sha256: z.string() })) }),
+    /** `shortName`: the operator's configuration grants this open route its short name. */
+    z.object({ mode: z.literal('Open'), shortName: z.boolean() }),
+  ]),
+  backends: z.array(z.discriminatedUnion('kind', [modelBackend, providerBackend])),
+  split: z.array(z.object({ backend: z.string(), weight: z.number().int().min(0) })),
+  fallback: z.array(z.string()),
+  output: z.object({ labels: z.array(z.string()).optional() }),
+  /** Milliseconds. */
+  timeouts: z.object({ firstByteMs: z.number(), idleMs: z.number(), totalMs: z.number() }),
+});
+
+export type Route = z.infer<typeof routeSchema>;
+export type RouteBackend = Route['backends'][number];
+export type ModelBackend = Extract<RouteBackend, { kind: 'Model' }>;
+export type ProviderBackend = Extract<RouteBackend, { kind: 'Provider' }>;
