@@ -1,11 +1,11 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { UserError } from '../../process/errors.ts';
 import { cacheDir, fillEntry, isIntact, type Log, withLock } from '../cache.ts';
+import { elapsed, runCommand } from '../command.ts';
 
 const run = promisify(execFile);
 const source = join(import.meta.dirname, 'go');
@@ -40,10 +40,7 @@ export async function ensureBinaries(log: Log): Promise<Binaries> {
   if (version === undefined) {
     const built = await builtBefore(sources);
     if (built) return use(built);
-    throw new UserError(
-      'GoMissing',
-      'the local cluster is built from source and Go is missing: install Go 1.21 or newer from https://go.dev/dl and put it on PATH',
-    );
+    throw new UserError('GoMissing', `the local cluster is built from source and Go is missing: ${installGo}`);
   }
   return withLock(entry, log, async () => {
     if (!(await isIntact(entry))) {
@@ -84,68 +81,28 @@ export function linkerFlags(goMod: string): string {
 async function build(folder: string, log: Log): Promise<{ files: string[] }> {
   const flags = linkerFlags(await readFile(join(source, 'go.mod'), 'utf8'));
   const packages = Object.values(programs);
-  const options = { cwd: source, env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' } };
-  log(
-    'building Kubernetes, etcd, containerd, CoreDNS and Helm from source: 10 to 20 minutes the first time, on two cores',
-  );
-  await go(['mod', 'download'], 'downloading Go modules', options, log);
-  const { stdout } = await run('go', ['list', '-deps', ...packages], { ...options, maxBuffer: 1 << 26 });
-  const total = stdout.trim().split('\n').length;
+  const options = { log, cwd: source, env: { CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' }, install: installGo };
+  const began = Date.now();
+  log('building Kubernetes, etcd, containerd, CoreDNS and Helm from source: 10 to 20 minutes the first time');
+  await runCommand('go', ['mod', 'download'], { ...options, doing: 'downloading Go modules' });
+  const all = await runCommand('go', ['list', '-deps', ...packages], { ...options, doing: 'listing Go packages' });
+  const total = all.split('\n').length;
   let compiled = 0;
-  const args = ['build', ...buildFlags, '-v', '-ldflags', flags, '-o', `${folder}/`, ...packages];
-  // `-v` names the packages that were compiled; those that Go's own cache holds pass without a word.
-  await go(
-    args,
-    () => `compiling: ${compiled} of at most ${total} packages`,
-    options,
-    log,
-    () => compiled++,
-  );
+  await runCommand('go', ['build', ...buildFlags, '-v', '-ldflags', flags, '-o', `${folder}/`, ...packages], {
+    ...options,
+    doing: () => `compiling Go packages: ${compiled} of at most ${total}`,
+    onLine(line) {
+      // `-v` names the packages that were compiled; those that Go's own cache holds pass without a word.
+      const isPackage = /^(?:[\w.-]+\/)*[\w.-]+$/.test(line);
+      if (isPackage) compiled++;
+      return isPackage;
+    },
+  });
+  log(`built in ${elapsed(began)}`);
   return { files: Object.keys(programs) };
 }
 
-type GoOptions = { cwd: string; env: NodeJS.ProcessEnv };
-
-async function go(
-  args: string[],
-  doing: string | (() => string),
-  options: GoOptions,
-  log: Log,
-  onPackage?: () => void,
-): Promise<void> {
-  const began = Date.now();
-  const child = spawn('go', args, { ...options, stdio: ['ignore', 'inherit', 'pipe'] });
-  const other: string[] = [];
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    if (/^(?:[\w.-]+\/)*[\w.-]+$/.test(line)) onPackage?.();
-    else other.push(line);
-  });
-  const tell = setInterval(() => log(`${typeof doing === 'string' ? doing : doing()}, ${elapsed(began)}`), 15_000);
-  try {
-    const code = await new Promise<number | null>((resolve, reject) =>
-      child.once('error', reject).once('close', resolve),
-    );
-    if (code !== 0) {
-      throw new UserError(
-        'GoBuildFailed',
-        `go ${args[0]} failed:\n${other
-          .filter((line) => !line.startsWith('go: downloading'))
-          .slice(-20)
-          .join('\n')}`,
-      );
-    }
-  } finally {
-    clearInterval(tell);
-    child.kill();
-  }
-  log(`go ${args[0]} done in ${elapsed(began)}`);
-}
-
-/** `75 s` or `6 min 15 s` since a time in milliseconds. */
-function elapsed(began: number): string {
-  const seconds = Math.round((Date.now() - began) / 1000);
-  return seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
+const installGo = 'install Go 1.21 or newer from https://go.dev/dl and put it on PATH';
 
 async function goVersion(): Promise<string | undefined> {
   try {
