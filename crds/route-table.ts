@@ -33,6 +33,25 @@ const providerBackend = z.object({
   apiKey: z.string().optional(),
 });
 
+/**
+ * A backend that can't be asked for now: its model does not exist (`BackendNotFound`), or the Secret with its key does not
+ * (`SecretNotFound`), was not meant for its host (`SecretNotShared`), … Its traffic goes by `fallback`.
+ */
+const unavailableBackend = z.object({
+  name: z.string(),
+  kind: z.literal('Unavailable'),
+  /** The reason of the policy's condition. */
+  reason: z.string(),
+});
+
+/** Whoever bears this key may use the route. */
+const clientKey = z.object({
+  name: z.string(),
+  sha256: z.string(),
+  /** False: with this key the short name means an older policy (`NameConflict`); only the long name reaches this one. */
+  shortName: z.boolean().optional(),
+});
+
 /** One policy, compiled: what the router needs to serve one public model name. */
 export const routeSchema = z.object({
   version: z.literal(routeVersion),
@@ -40,11 +59,11 @@ export const routeSchema = z.object({
   /** The short model name that clients send. `<namespace>/<policy>` always works too. */
   model: z.string(),
   access: z.discriminatedUnion('mode', [
-    z.object({ mode: z.literal('Keys'), keys: z.array(z.object({ name: z.string(), sha256: z.string() })) }),
+    z.object({ mode: z.literal('Keys'), keys: z.array(clientKey) }),
     /** `shortName`: the operator's configuration grants this open route its short name. */
     z.object({ mode: z.literal('Open'), shortName: z.boolean() }),
   ]),
-  backends: z.array(z.discriminatedUnion('kind', [modelBackend, providerBackend])),
+  backends: z.array(z.discriminatedUnion('kind', [modelBackend, providerBackend, unavailableBackend])),
   split: z.array(z.object({ backend: z.string(), weight: z.number().int().min(0) })),
   fallback: z.array(z.string()),
   output: z.object({ labels: z.array(z.string()).optional() }),
@@ -55,4 +74,5 @@ export const routeSchema = z.object({
 export type Route = z.infer<typeof routeSchema>;
 export type RouteBackend = Route['backends'][number];
 export type ModelBackend = Extract<RouteBackend, { kind: 'Model' }>;
+export type UnavailableBackend = Extract<RouteBackend, { kind: 'Unavailable' }>;
 export type ProviderBackend = Extract<RouteBackend, { kind: 'Provider' }>;
