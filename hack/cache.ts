@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -95,6 +95,7 @@ export async function fillEntry(entry: string, fill: (folder: string) => Promise
       manifest[name] = { size, mtimeMs, sha256: await sha256File(join(folder, name)) };
     }
     await writeFile(join(folder, manifestName), JSON.stringify(manifest, undefined, 2));
+    await chmod(folder, 0o755);
     await rm(entry, { recursive: true, force: true });
     await rename(folder, entry);
   } finally {
