@@ -38,8 +38,14 @@ export interface Caches {
   routes: Store<Secret>;
 }
 
-/** A Secret that an object names, as last read: the operator may get Secrets, not list or watch them. */
-export type SecretView = { state: 'Unknown' } | { state: 'Missing' } | { state: 'Present'; secret: Secret };
+/**
+ * A Secret that an object names, as last read: the operator may get Secrets, not list or watch them. `Unknown` until the
+ * first read; `problem` says why that one failed.
+ */
+export type SecretView =
+  | { state: 'Unknown'; problem?: string }
+  | { state: 'Missing' }
+  | { state: 'Present'; secret: Secret };
 
 /**
  * The Secrets that objects name. `view` answers at once from what was last read; naming a Secret makes it be read again,
