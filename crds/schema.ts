@@ -1,18 +1,5 @@
 import { z } from 'zod';
 
-/** One CEL rule of a CRD schema; `message` names the field and the cure. */
-export interface CelRule {
-  rule: string;
-  message: string;
-  fieldPath?: string;
-}
-
-/** Adds CEL rules to a schema, as `x-kubernetes-validations`. */
-export function withRules<T extends z.ZodType>(schema: T, ...rules: CelRule[]): T {
-  const before = (schema.meta()?.['x-kubernetes-validations'] ?? []) as CelRule[];
-  return schema.meta({ ...schema.meta(), 'x-kubernetes-validations': [...before, ...rules] });
-}
-
 /** A list of objects that is merged and addressed by a key, as server-side apply does. */
 export function mapList<T extends z.ZodType>(item: T, key: string, max: number) {
   return z

@@ -1,0 +1,84 @@
+import { InvalidValueError } from './invalid-value.ts';
+
+/** Where weights are. Paths are relative, without empty, `.` or `..` segments. */
+export type ModelUri = PvcUri | HubUri | HttpsUri;
+
+/** A file or folder in a PersistentVolumeClaim of the model's namespace. */
+export interface PvcUri {
+  scheme: 'pvc';
+  claim: string;
+  path: string;
+}
+
+/** A repository on the Hugging Face hub, or one file of it. */
+export interface HubUri {
+  scheme: 'hf';
+  owner: string;
+  repo: string;
+  /** Path in the repository; absent: all of it. */
+  file?: string;
+}
+
+/** One file from a web server. */
+export interface HttpsUri {
+  scheme: 'https';
+  url: string;
+  /** Host with its port, when it has one. */
+  host: string;
+  /** Last segment of the path. */
+  fileName: string;
+}
+
+/** A file name that does not start with a dot; none of these characters means anything to a URL or to a shell. */
+const hubName = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
+/** A path segment: any safe characters, but not `.` or `..` (so: a dot at its start is followed by another character). */
+const segment = '(\\.{0,2}[A-Za-z0-9_+@=,~-]|\\.{3})[A-Za-z0-9._+@=,~-]*';
+const path = `${segment}(/${segment})*`;
+const dnsName = '[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*';
+const port = '(:[1-9][0-9]{0,4})?';
+
+/** The shape of each scheme, in the syntax that RE2 (CEL) and JavaScript share. */
+export const modelUriPatterns = {
+  pvc: `^pvc://${dnsName}/${path}$`,
+  hf: `^hf://${hubName}/${hubName}(/${path})?$`,
+  https: `^https://${dnsName}${port}/${path}$`,
+} as const;
+
+/** What is wrong with a URI of each scheme, and how to write it. Also the messages of the CRD's rules. */
+export const modelUriMessages = {
+  scheme: 'model.uri must start with pvc://, hf:// or https://',
+  pvc: 'model.uri with pvc must be pvc://CLAIM/PATH: a claim of the same namespace and a path without empty, "." or ".." parts, spaces, "%", "?" or "#"',
+  hf: 'model.uri with hf must be hf://OWNER/REPO or hf://OWNER/REPO/FILE, without empty, "." or ".." parts, spaces, "%", "?" or "#"',
+  https:
+    'model.uri with https must be https://HOST[:PORT]/PATH in lower-case host, without user name, query, fragment, "%" or empty, "." or ".." parts',
+} as const;
+
+/** Longest URI. */
+export const maxModelUriLength = 1024;
+
+/**
+ * Takes `spec.model.uri` apart.
+ *
+ * @throws InvalidValueError with the message that the API server gives for the same text.
+ */
+export function parseModelUri(uri: string): ModelUri {
+  const problem = modelUriProblem(uri);
+  if (problem) throw new InvalidValueError(problem);
+  const [scheme = '', rest = ''] = uri.split('://');
+  const [first = '', second = '', ...more] = rest.split('/');
+  if (scheme === 'pvc') return { scheme, claim: first, path: [second, ...more].join('/') };
+  if (scheme === 'hf') {
+    return more.length > 0
+      ? { scheme, owner: first, repo: second, file: more.join('/') }
+      : { scheme, owner: first, repo: second };
+  }
+  return { scheme: 'https', url: uri, host: first, fileName: more.at(-1) ?? second };
+}
+
+/** What is wrong with a model URI; undefined when nothing is. */
+export function modelUriProblem(uri: string): string | undefined {
+  if (uri.length > maxModelUriLength) return `model.uri must be at most ${maxModelUriLength} characters long`;
+  const scheme = (['pvc', 'hf', 'https'] as const).find((name) => uri.startsWith(`${name}://`));
+  if (!scheme) return modelUriMessages.scheme;
+  return new RegExp(modelUriPatterns[scheme]).test(uri) ? undefined : modelUriMessages[scheme];
+}
