@@ -1,0 +1,28 @@
+import type { Condition } from '../crds/schema.ts';
+
+/** A condition as it should read now. */
+export type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+/**
+ * The conditions to write: `lastTransitionTime` moves only when the status of a condition does, so that nothing is written
+ * while nothing happens. Conditions without a verdict disappear: those that are abnormal when true are absent when normal.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function nextConditions(
+  before: readonly Condition[] | undefined,
+  verdicts: readonly Verdict[],
+  generation: number,
+  now: number,
+): Condition[] {
+  return verdicts.map(({ type, status, reason, message }) => {
+    const last = before?.find((condition) => condition.type === type);
+    const lastTransitionTime = last?.status === status ? last.lastTransitionTime : rfc3339(now);
+    return { type, status, reason, message, lastTransitionTime, observedGeneration: generation };
+  });
+}
+
+/** To the second, as Kubernetes writes times. */
+function rfc3339(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
