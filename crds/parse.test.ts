@@ -62,7 +62,10 @@ describe('parse', () => {
   });
 
   it.each([undefined, null, 7, 'x', [], {}, { metadata: null }])('says of %j that it is no object', (object) => {
-    expect(parseSpecializedModel(object)).toEqual({ ok: false, problems: ['not a Kubernetes object'] });
+    expect(parseSpecializedModel(object)).toEqual({
+      ok: false,
+      problems: ['not an object of Kubernetes: it has no metadata.name'],
+    });
   });
 
   it('says that the whole spec is missing', () => {

@@ -1,43 +1,46 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { problemsByRules } from './rules.ts';
 import type { RoutingPolicy, SpecializedModel } from './v1alpha1/kinds.ts';
-import { routingPolicySpec } from './v1alpha1/routing-policy.ts';
-import { specializedModelSpec } from './v1alpha1/specialized-model.ts';
+import { routingPolicy } from './v1alpha1/routing-policy.ts';
+import { specializedModel } from './v1alpha1/specialized-model.ts';
 
 /** An object as its kind, with its defaults, or what is wrong with it: one sentence each, in the words of the CRD. */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: string[] };
 
 /**
- * A SpecializedModel from the API server, checked again: it may have been stored under an older CRD, with looser rules.
- * Never throws.
+ * A SpecializedModel from the API server, checked again: it may have been stored under an older CRD with looser rules.
+ * Fields that the schema does not know are dropped, status is taken as it is. Never throws.
  */
 export function parseSpecializedModel(object: unknown): Parsed<SpecializedModel> {
-  return parseKind<SpecializedModel>(object, specializedModelSpec);
+  return parseKind<SpecializedModel>(object, specializedModel);
 }
 
 /** A RoutingPolicy from the API server, checked again as `parseSpecializedModel` does. Never throws. */
 export function parseRoutingPolicy(object: unknown): Parsed<RoutingPolicy> {
-  return parseKind<RoutingPolicy>(object, routingPolicySpec);
+  return parseKind<RoutingPolicy>(object, routingPolicy);
 }
 
-function parseKind<T extends { spec: unknown }>(object: unknown, schema: z.ZodType): Parsed<T> {
-  if (!isRecord(object) || !isRecord(object['metadata'])) return { ok: false, problems: ['not a Kubernetes object'] };
-  const parsed = schema.safeParse(object['spec'], { reportInput: false });
+const kubernetesObject = z.looseObject({ metadata: z.looseObject({ name: z.string() }) });
+
+function parseKind<T extends { spec: unknown }>(
+  object: unknown,
+  schema: typeof specializedModel | typeof routingPolicy,
+): Parsed<T> {
+  const envelope = kubernetesObject.safeParse(object);
+  if (!envelope.success) return { ok: false, problems: ['not an object of Kubernetes: it has no metadata.name'] };
+  const { metadata } = envelope.data;
+  const parsed = schema.pick({ metadata: true, spec: true }).safeParse({ metadata, spec: envelope.data['spec'] });
   if (!parsed.success) {
     return { ok: false, problems: parsed.error.issues.map(({ path, message }) => `${fieldPath(path)}: ${message}`) };
   }
-  const problems = problemsByRules(schema, parsed.data, 'spec');
+  const problems = problemsByRules(schema, parsed.data, '');
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, value: { ...object, spec: parsed.data } as unknown as T };
+  return { ok: true, value: { ...envelope.data, spec: parsed.data.spec } as unknown as T };
 }
 
 function fieldPath(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`),
-    'spec',
-  );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '');
 }

@@ -10,9 +10,9 @@ export interface Rule<T = unknown> {
   holds(self: T): boolean;
   /** Names the field and the cure. */
   message: string;
-  /** Where the error is shown, relative to the schema, e.g. `.revision`. */
+  /** The field to blame, relative to the schema, e.g. `.revision`; the schema itself when absent. */
   fieldPath?: string;
-  /** For a rule about one string's form: its pattern, for the editors' JSON schema. */
+  /** For a rule about one string's form: its pattern, which editors can check while one types. */
   pattern?: string;
 }
 
@@ -28,28 +28,55 @@ export function rulesOf(schema: z.ZodType): Rule[] {
   return (schema.meta()?.[rulesKey] ?? []) as Rule[];
 }
 
+/** A string of one form. The pattern must mean the same in RE2 and in JavaScript with the flag `u`. */
+export function matching(pattern: string, message: string): Rule<string> {
+  const expression = new RegExp(pattern, 'u');
+  return { rule: `self.matches(r'${pattern}')`, holds: (self) => expression.test(self), message, pattern };
+}
+
 /** The message of each rule that does not hold somewhere in a value of the right shape, with the field's path. */
 export function problemsByRules(schema: z.ZodType, value: unknown, path: string): string[] {
   if (value === undefined) return [];
   const own = rulesOf(schema)
     .filter((rule) => !rule.holds(value))
     .map(({ message, fieldPath }) => `${path}${fieldPath ?? ''}: ${message}`);
-  return [...own, ...children(schema, value, path).flatMap(([child, part, at]) => problemsByRules(child, part, at))];
+  const parts = partsOf(schema, value, path);
+  return [...own, ...repeatedKeys(schema, value, path), ...parts.flatMap((part) => problemsByRules(...part))];
 }
 
-function children(schema: z.ZodType, value: unknown, path: string): [z.ZodType, unknown, string][] {
-  const { def } = schema as z.ZodType & {
-    def: { type: string; innerType?: z.ZodType; element?: z.ZodType; shape?: Record<string, z.ZodType> };
-  };
-  if (def.innerType) return [[def.innerType, value, path]];
-  if (def.element)
-    return (value as unknown[]).map((item, index) => [def.element as z.ZodType, item, `${path}[${index}]`]);
-  if (def.shape) {
-    return Object.entries(def.shape).map(([key, child]) => [
-      child,
-      (value as Record<string, unknown>)[key],
-      `${path}.${key}`,
-    ]);
-  }
-  return [];
+/** The schemas within a schema, each with its part of the value and the path of that. */
+function partsOf(schema: z.ZodType, value: unknown, path: string): [z.ZodType, unknown, string][] {
+  const { innerType, element, shape } = definition(schema);
+  if (innerType) return [[innerType, value, path]];
+  if (element) return (value as unknown[]).map((item, index) => [element, item, `${path}[${index}]`]);
+  return Object.entries(shape ?? {}).map(([key, part]) => [
+    part,
+    (value as Record<string, unknown>)[key],
+    path ? `${path}.${key}` : key,
+  ]);
+}
+
+/** What the API server refuses in lists whose entries have a key. */
+function repeatedKeys(schema: z.ZodType, value: unknown, path: string): string[] {
+  const keys = schema.meta()?.['x-kubernetes-list-map-keys'] as string[] | undefined;
+  if (!keys || !Array.isArray(value)) return [];
+  const seen = new Set<string>();
+  return (value as Record<string, unknown>[]).flatMap((item, index) => {
+    const key = JSON.stringify(keys.map((name) => item[name]));
+    if (!seen.has(key)) {
+      seen.add(key);
+      return [];
+    }
+    return [`${path}[${index}]: ${keys.join(', ')} must differ from those of the other entries`];
+  });
+}
+
+interface Definition {
+  innerType?: z.ZodType;
+  element?: z.ZodType;
+  shape?: Record<string, z.ZodType>;
+}
+
+function definition(schema: z.ZodType): Definition {
+  return schema.def as Definition;
 }

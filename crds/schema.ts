@@ -1,4 +1,10 @@
 import { z } from 'zod';
+import { durationPattern, maxDurationLength, parseDuration } from './duration.ts';
+import { maxQuantityLength, quantityPattern } from './quantity.ts';
+import { matching, type Rule, withRules } from './rules.ts';
+
+/** Longest name of an object of ours, so that its children's names fit into a DNS label. */
+export const maxNameLength = 45;
 
 /** A list of objects that is merged and addressed by a key, as server-side apply does. */
 export function mapList<T extends z.ZodType>(item: T, key: string, max: number) {
@@ -13,70 +19,95 @@ export function atomicList<T extends z.ZodType>(item: T, max: number) {
   return z.array(item).max(max).meta({ 'x-kubernetes-list-type': 'atomic' });
 }
 
+/** A string of one form, whose rule says in words what that is. */
+export function text(max: number, pattern: string, message: string) {
+  return withRules(z.string().min(1).max(max), matching(pattern, message));
+}
+
 /** A DNS label (RFC 1123): lower-case letters, digits and `-`, at most `max` characters. */
 export const dnsLabel = (max = 63) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+  text(
+    max,
+    '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+    'must be lower-case letters, digits and "-", with a letter or digit at either end',
+  );
 
-/** A Go-style duration of whole units: `300ms`, `10s`, `5m`, `1h30m`. */
+/** The name of an object of Kubernetes (RFC 1123 subdomain). */
+export const objectName = () =>
+  text(
+    253,
+    '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$',
+    'must be the name of an object: lower-case letters, digits, "-" and ".", with a letter or digit at either end',
+  );
+
+/** A Go-style duration of whole units, more than zero and at most an hour: `300ms`, `10s`, `5m`, `1m30s`. */
 export const duration = () =>
-  z
-    .string()
-    .max(32)
-    .regex(/^([0-9]+(ms|s|m|h))+$/);
+  withRules(z.string().max(maxDurationLength), {
+    rule: `self.matches(r'${durationPattern}') && duration(self) > duration('0s') && duration(self) <= duration('1h')`,
+    holds: (self) => isDuration(self) && parseDuration(self) > 0 && parseDuration(self) <= 3_600_000,
+    message: 'must be a duration of more than zero and at most 1h, in whole numbers with units: 300ms, 10s, 1m30s',
+    pattern: durationPattern,
+  });
+
+/** Whether `parseDuration` takes it. */
+export function isDuration(value: string): boolean {
+  return new RegExp(durationPattern).test(value);
+}
 
 /** A Kubernetes quantity, e.g. `500m`, `2Gi`; a number is taken as well, as Kubernetes does. */
 export const quantity = () =>
-  z.union([z.int32().min(0), z.string().max(32)]).meta({
+  z.union([z.int32().min(0), z.string().max(maxQuantityLength).regex(new RegExp(quantityPattern))]).meta({
     'x-kubernetes-int-or-string': true,
-    pattern:
-      '^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$',
+    pattern: quantityPattern,
+    minimum: 0,
+    maxLength: maxQuantityLength,
   });
+
+const percentPattern = '^(100|[1-9]?[0-9])%$';
 
 /** A number of pods or a percentage, as in a Deployment's strategy. */
 export const intOrPercent = () =>
-  z
-    .union([
-      z.int32().min(0),
-      z
-        .string()
-        .max(4)
-        .regex(/^(100|[1-9]?[0-9])%$/),
-    ])
-    .meta({
-      'x-kubernetes-int-or-string': true,
-      pattern: '^(100|[1-9]?[0-9])%$',
-    });
+  z.union([z.int32().min(0), z.string().max(4).regex(new RegExp(percentPattern))]).meta({
+    'x-kubernetes-int-or-string': true,
+    pattern: percentPattern,
+    minimum: 0,
+    maxLength: 4,
+  });
 
 /** Points to one key of a Secret in the object's own namespace. */
 export const secretKeyRef = (defaultKey: string) =>
   z.object({
-    name: z.string().min(1).max(253).describe('Name of a Secret in the same namespace.'),
-    key: z
-      .string()
-      .min(1)
-      .max(253)
-      .regex(/^[-._a-zA-Z0-9]+$/)
+    name: objectName().describe('Name of a Secret in the same namespace.'),
+    key: text(253, '^[-._a-zA-Z0-9]+$', 'must be a key of a Secret: letters, digits, "-", "_" and "."')
       .default(defaultKey)
       .describe('Key in the Secret.'),
   });
 
+/** The rule that a kind's own name obeys; `rest` is what it must look like, `words` the same in words. */
+export function nameRule(rest: string, words: string): Rule<{ metadata: { name: string } }> {
+  const expression = new RegExp(rest);
+  return {
+    rule: `self.metadata.name.size() <= ${maxNameLength} && self.metadata.name.matches(r'${rest}')`,
+    holds: ({ metadata: { name } }) => name.length <= maxNameLength && expression.test(name),
+    message: `metadata.name must be at most ${maxNameLength} characters: ${words}`,
+    fieldPath: '.metadata.name',
+  };
+}
+
 /** metav1.Condition. */
 export const condition = () =>
   z.object({
-    type: z.string().min(1).max(316),
-    status: z.enum(['True', 'False', 'Unknown']),
+    type: z.string().min(1).max(316).describe('What the condition is about.'),
+    status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
     reason: z
       .string()
       .min(1)
       .max(1024)
-      .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/),
-    message: z.string().max(32768),
-    lastTransitionTime: z.string().max(64).meta({ format: 'date-time' }),
-    observedGeneration: z.int().min(0).optional(),
+      .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
+      .describe('Why, in one word of a documented list.'),
+    message: z.string().max(32768).describe('Why, in words, and what to do about it.'),
+    lastTransitionTime: z.string().max(64).meta({ format: 'date-time' }).describe('When the status last changed.'),
+    observedGeneration: z.int().min(0).optional().describe('The generation of the spec that this is about.'),
   });
 
 /** metav1.Condition as it is on the wire. */

@@ -1,100 +1,215 @@
 import { z } from 'zod';
-import { atomicList, condition, dnsLabel, duration, mapList, secretKeyRef } from '../schema.ts';
+import { durationPattern, parseDuration } from '../duration.ts';
+import { withRules } from '../rules.ts';
+import {
+  atomicList,
+  condition,
+  dnsLabel,
+  duration,
+  isDuration,
+  mapList,
+  maxNameLength,
+  nameRule,
+  secretKeyRef,
+  text,
+} from '../schema.ts';
 
 export const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
 
-const backend = z.object({
-  name: dnsLabel().describe('By which split and fallback name it.'),
-  modelRef: z
-    .object({ name: dnsLabel(45).describe('A SpecializedModel of the same namespace.') })
-    .optional()
-    .describe('Exactly one of modelRef and provider.'),
-  provider: z
-    .object({
-      type: z.enum(providerTypes).describe('The dialect that the provider speaks.'),
-      url: z
-        .string()
-        .max(1024)
-        .optional()
-        .describe('OpenAICompatible: the base URL, as an OpenAI client takes it, e.g. https://api.example.com/v1.'),
-      model: z.string().min(1).max(256).describe("The provider's name of the model."),
-      apiKey: secretKeyRef('token')
-        .optional()
-        .describe(
-          'Secret with the API key. For OpenAICompatible the Secret must carry the annotation cadre.dev/hosts with the host.',
-        ),
-    })
-    .optional()
-    .describe('An external model. Exactly one of modelRef and provider.'),
-});
+const host = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
+const urlSegment = '([A-Za-z0-9_~@:+=,-]|\\.[A-Za-z0-9_~@:+=,-])[A-Za-z0-9._~@:+=,-]*';
 
-export const routingPolicySpec = z.object({
-  model: z
-    .string()
-    .min(1)
-    .max(128)
-    .regex(/^[A-Za-z0-9][-A-Za-z0-9._:]*$/)
-    .optional()
-    .describe('The model name that clients send; default: the name of the policy. NAMESPACE/NAME always works too.'),
-  access: z
-    .object({
-      mode: z.enum(['Open']).optional().describe('Open: anyone who reaches the router may call NAMESPACE/NAME.'),
-      keys: mapList(
+const provider = withRules(
+  z.object({
+    type: z.enum(providerTypes).describe('The dialect that the provider speaks.'),
+    url: text(
+      1024,
+      `^https://${host}(:[1-9][0-9]{0,4})?(/${urlSegment})*$`,
+      'provider.url must be https://HOST[:PORT][/PATH] in lower-case host, without user name, query, fragment, "%", ".." or a "/" at its end',
+    )
+      .optional()
+      .describe('OpenAICompatible: the base URL, as an OpenAI client takes it, e.g. https://api.example.com/v1.'),
+    model: z.string().min(1).max(256).describe("The provider's name of the model."),
+    apiKey: secretKeyRef('token')
+      .optional()
+      .describe(
+        'Secret with the API key. For OpenAICompatible the Secret must carry the annotation cadre.dev/hosts with the host.',
+      ),
+  }),
+  {
+    rule: `self.type != 'OpenAI' || !has(self.url)`,
+    holds: ({ type, url }) => type !== 'OpenAI' || url === undefined,
+    message: 'provider.url is for provider.type OpenAICompatible only; remove it, or change the type',
+    fieldPath: '.url',
+  },
+  {
+    rule: `self.type != 'OpenAICompatible' || has(self.url)`,
+    holds: ({ type, url }) => type !== 'OpenAICompatible' || url !== undefined,
+    message: 'provider.url is required with provider.type OpenAICompatible, e.g. https://api.example.com/v1',
+    fieldPath: '.url',
+  },
+  {
+    rule: `self.type != 'OpenAI' || has(self.apiKey)`,
+    holds: ({ type, apiKey }) => type !== 'OpenAI' || apiKey !== undefined,
+    message: 'provider.apiKey is required with provider.type OpenAI: the Secret with the API key',
+    fieldPath: '.apiKey',
+  },
+);
+
+const backend = withRules(
+  z.object({
+    name: dnsLabel().describe('By which split and fallback name it.'),
+    modelRef: z
+      .object({ name: dnsLabel(maxNameLength).describe('Name of the SpecializedModel.') })
+      .optional()
+      .describe('A SpecializedModel of the same namespace. Exactly one of modelRef and provider.'),
+    provider: provider.optional().describe('An external model. Exactly one of modelRef and provider.'),
+  }),
+  {
+    rule: 'has(self.modelRef) != has(self.provider)',
+    holds: (self) => (self.modelRef === undefined) !== (self.provider === undefined),
+    message: 'a backend needs exactly one of modelRef and provider',
+  },
+);
+
+const access = withRules(
+  z.object({
+    mode: z.enum(['Open']).optional().describe('Open: anyone who reaches the router may call NAMESPACE/NAME.'),
+    keys: mapList(
+      z.object({
+        name: dnsLabel().describe('Says whose key it is, in logs and metrics.'),
+        secretRef: secretKeyRef('token').describe('Secret with the key: at least 32 characters.'),
+      }),
+      'name',
+      256,
+    )
+      .min(1)
+      .optional()
+      .describe('Keys that may call this model.'),
+  }),
+  {
+    rule: 'has(self.keys) != has(self.mode)',
+    holds: ({ keys, mode }) => (keys === undefined) !== (mode === undefined),
+    message: 'access needs exactly one of keys (who may call) and mode: Open (anyone may)',
+  },
+);
+
+// Spaces at either end would be lost in an answer, and control characters can't be part of one line.
+const labelPattern = '^[^\\p{Cc}\\p{Z}]([^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Z}])?$';
+
+const timeouts = withRules(
+  z.object({
+    firstByte: duration().default('10s').describe('From sending a request to the first byte of the answer.'),
+    idle: duration().default('20s').describe('Between two pieces of a streamed answer.'),
+    total: duration().default('60s').describe('The whole request, with every attempt.'),
+  }),
+  {
+    // The guard keeps a malformed duration, which has its own message, from being a runtime error here.
+    rule: `!self.total.matches(r'${durationPattern}') || !self.firstByte.matches(r'${durationPattern}') || duration(self.total) >= duration(self.firstByte)`,
+    holds: ({ total, firstByte }) =>
+      !isDuration(total) || !isDuration(firstByte) || parseDuration(total) >= parseDuration(firstByte),
+    message: 'timeouts.total must be at least timeouts.firstByte, which is 10s unless it is set',
+    fieldPath: '.total',
+  },
+);
+
+export const routingPolicySpec = withRules(
+  z.object({
+    model: text(
+      128,
+      '^[A-Za-z0-9][-A-Za-z0-9._:]*$',
+      'model must be letters, digits, "-", ".", "_" and ":", with a letter or digit first',
+    )
+      .optional()
+      .describe('The model name that clients send; default: the name of the policy. NAMESPACE/NAME always works too.'),
+    access: access.describe('Who may call: exactly one of keys and mode.'),
+    backends: mapList(backend, 'name', 16).min(1).describe('Where requests can be answered.'),
+    split: withRules(
+      mapList(
         z.object({
-          name: dnsLabel().describe('Says whose key it is, in logs and metrics.'),
-          secretRef: secretKeyRef('token').describe('Secret with the key: at least 32 characters.'),
+          backend: z.string().min(1).max(63).describe('Name of a backend.'),
+          weight: z.int32().min(0).max(1_000_000).describe('Its share, relative to the sum of all weights.'),
         }),
-        'name',
-        256,
-      )
-        .min(1)
-        .optional()
-        .describe('Keys that may call this model.'),
+        'backend',
+        16,
+      ).min(1),
+      {
+        rule: 'self.exists(entry, entry.weight > 0)',
+        holds: (self) => self.some(({ weight }) => weight > 0),
+        message: 'split needs at least one weight above 0',
+      },
+    ).describe('Weighted choice among backends.'),
+    fallback: withRules(atomicList(z.string().min(1).max(63), 16), {
+      rule: 'self.all(name, self.exists_one(other, other == name))',
+      holds: (self) => new Set(self).size === self.length,
+      message: 'fallback must name each backend at most once',
     })
-    .describe('Who may call: exactly one of keys and mode.'),
-  backends: mapList(backend, 'name', 16).min(1).describe('Where requests can be answered.'),
-  split: mapList(
+      .optional()
+      .describe('Backends to ask, in this order, when the chosen one is not there or fails before the answer began.'),
+    output: z
+      .object({
+        labels: mapList(
+          z.object({
+            name: text(
+              128,
+              labelPattern,
+              'a label must have no control characters or line breaks, and no space at either end',
+            ).describe('The label, as it is answered.'),
+          }),
+          'name',
+          1000,
+        )
+          .min(2)
+          .optional()
+          .describe('The only answers there are. Models are held to them by the engine.'),
+      })
+      .optional()
+      .describe('What an answer looks like.'),
+    timeouts: timeouts.prefault({}).describe('How long to wait.'),
+  }),
+  {
+    rule: 'self.split.all(entry, self.backends.exists(backend, backend.name == entry.backend))',
+    holds: ({ split, backends }) => split.every((entry) => backends.some(({ name }) => name === entry.backend)),
+    message: 'each backend in split must be the name of one in backends',
+    fieldPath: '.split',
+  },
+  {
+    rule: '!has(self.fallback) || self.fallback.all(entry, self.backends.exists(backend, backend.name == entry))',
+    holds: ({ fallback, backends }) =>
+      fallback === undefined || fallback.every((entry) => backends.some(({ name }) => name === entry)),
+    message: 'each name in fallback must be the name of one in backends',
+    fieldPath: '.fallback',
+  },
+);
+
+export const routingPolicyStatus = z.object({
+  observedGeneration: z.int().min(0).optional().describe('The generation of the spec that this status is about.'),
+  model: z.string().max(128).optional().describe('The model name that clients send.'),
+  weights: mapList(
     z.object({
-      backend: dnsLabel().describe('Name of a backend.'),
-      weight: z.int32().min(0).max(1_000_000).describe('Its share, relative to the sum of all weights.'),
+      backend: z.string().max(63).describe('Name of the backend.'),
+      weight: z.int32().min(0).describe('Its share, relative to the sum of all weights.'),
     }),
     'backend',
     16,
   )
-    .min(1)
-    .describe('Weighted choice among backends.'),
-  fallback: atomicList(dnsLabel(), 16)
     .optional()
-    .describe('Backends to ask, in this order, when the chosen one is not there or fails before the answer began.'),
-  output: z
-    .object({
-      labels: mapList(
-        z.object({ name: z.string().min(1).max(128).describe('The label, as it is answered.') }),
-        'name',
-        1000,
-      )
-        .min(2)
-        .optional()
-        .describe('The only answers there are. Models are held to them by the engine.'),
-    })
-    .optional()
-    .describe('What an answer looks like.'),
-  timeouts: z
-    .object({
-      firstByte: duration().default('10s').describe('From sending a request to the first byte of the answer.'),
-      idle: duration().default('20s').describe('Between two pieces of a streamed answer.'),
-      total: duration().default('60s').describe('The whole request, with every attempt.'),
-    })
-    .prefault({})
-    .describe('How long to wait.'),
+    .describe('How traffic is divided now.'),
+  conditions: mapList(condition(), 'type', 16).optional().describe('What is so, and why.'),
 });
 
-export const routingPolicyStatus = z.object({
-  observedGeneration: z.int().min(0).optional(),
-  model: z.string().max(128).optional().describe('The model name that clients send.'),
-  weights: mapList(z.object({ backend: dnsLabel(), weight: z.int32().min(0) }), 'backend', 16).optional(),
-  conditions: mapList(condition(), 'type', 16).optional(),
-});
+/** The whole object, as its CRD describes it. */
+export const routingPolicy = withRules(
+  z.object({
+    metadata: z.object({ name: z.string() }),
+    spec: routingPolicySpec.describe('What is wanted.'),
+    status: routingPolicyStatus.optional().describe('What is so. Written by the operator.'),
+  }),
+  nameRule(
+    '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+    'lower-case letters, digits and "-", with a letter or digit at either end',
+  ),
+);
 
 export type RoutingPolicySpec = z.infer<typeof routingPolicySpec>;
 export type RoutingPolicyStatus = z.infer<typeof routingPolicyStatus>;
