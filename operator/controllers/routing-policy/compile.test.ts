@@ -1,0 +1,324 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import type { Route } from '../../../crds/route-table.ts';
+import type { RoutingPolicySpec } from '../../../crds/v1alpha1/routing-policy.ts';
+import type { SecretView } from '../../context.ts';
+import { asNamesake, type Compilation, compileRoute, type Sources } from './compile.ts';
+import { aModel, aPolicy, aSecret, strongKey } from './testing/builders.ts';
+
+const config: Sources['config'] = { providers: { allowedHosts: [], allowedCIDRs: [] }, openShortNames: [] };
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+const provider = (over: object = {}): RoutingPolicySpec['backends'][number] => ({
+  name: 'flagship',
+  provider: { type: 'OpenAI', model: 'big-model', apiKey: { name: 'provider', key: 'token' }, ...over },
+});
+const compatible = (url: string) => provider({ type: 'OpenAICompatible', url });
+const flagshipOnly = (backend: RoutingPolicySpec['backends'][number]) =>
+  aPolicy({ spec: { backends: [backend], split: [{ backend: 'flagship', weight: 1 }] } });
+
+/** Compiles with a ready model, a good client key and a good provider key, unless said otherwise. */
+function compile(
+  over: Partial<Sources> & { secrets?: Record<string, SecretView> } = {},
+  maxBytes?: number,
+): Compilation {
+  const secrets: Record<string, SecretView> = {
+    'web-key': aSecret('web-key', { token: strongKey }),
+    provider: aSecret('provider', { token: 'sk-provider' }),
+    ...over.secrets,
+  };
+  const sources: Sources = {
+    policy: aPolicy(),
+    secret: (name) => secrets[name] ?? { state: 'Missing' },
+    model: (name) => (name === 'classifier' ? aModel('classifier') : undefined),
+    namesakes: [],
+    config,
+    ...over,
+  };
+  return compileRoute(sources, maxBytes);
+}
+
+function routeOf(compilation: Compilation): Route {
+  if (compilation.outcome !== 'Compiled') throw new TypeError(`not compiled: ${JSON.stringify(compilation)}`);
+  return compilation.route;
+}
+
+const reasons = (compilation: Compilation) => compilation.problems.map(({ reason }) => reason);
+
+describe('a policy in order', () => {
+  it('compiles to what the router needs', () => {
+    const policy = aPolicy({
+      spec: {
+        model: 'ticket-triage',
+        backends: [{ name: 'specialist', modelRef: { name: 'classifier' } }, provider()],
+        split: [
+          { backend: 'specialist', weight: 90 },
+          { backend: 'flagship', weight: 10 },
+        ],
+        fallback: ['flagship'],
+        output: { labels: [{ name: 'billing' }, { name: 'refund' }] },
+      },
+    });
+    const compilation = compile({ policy });
+    expect(compilation.problems).toEqual([]);
+    expect(routeOf(compilation)).toEqual({
+      version: 1,
+      policy: { namespace: 'support', name: 'triage', uid: 'uid-triage', generation: 3 },
+      model: 'ticket-triage',
+      access: { mode: 'Keys', keys: [{ name: 'web', sha256: sha256(strongKey) }] },
+      backends: [
+        {
+          name: 'specialist',
+          kind: 'Model',
+          namespace: 'support',
+          model: 'classifier',
+          engine: 'LlamaCpp',
+          task: 'Classification',
+          servedModel: 'classifier',
+        },
+        {
+          name: 'flagship',
+          kind: 'Provider',
+          dialect: 'OpenAI',
+          baseUrl: 'https://api.openai.com/v1',
+          servedModel: 'big-model',
+          apiKey: 'sk-provider',
+        },
+      ],
+      split: [
+        { backend: 'specialist', weight: 90 },
+        { backend: 'flagship', weight: 10 },
+      ],
+      fallback: ['flagship'],
+      output: { labels: ['billing', 'refund'] },
+      timeouts: { firstByteMs: 10_000, idleMs: 20_000, totalMs: 60_000 },
+    });
+  });
+
+  it('never carries a client key in the clear', () => {
+    expect(JSON.stringify(routeOf(compile()))).not.toContain(strongKey);
+  });
+
+  it('takes the name of the policy where it names no model', () => {
+    expect(routeOf(compile()).model).toBe('triage');
+  });
+
+  it('answers to its short name without keys only where the configuration grants it', () => {
+    const policy = aPolicy({ spec: { access: { mode: 'Open' } } });
+    expect(routeOf(compile({ policy })).access).toEqual({ mode: 'Open', shortName: false });
+    const granted = { ...config, openShortNames: ['support/triage'] };
+    expect(routeOf(compile({ policy, config: granted })).access).toEqual({ mode: 'Open', shortName: true });
+  });
+});
+
+describe('client keys', () => {
+  const twoKeys = aPolicy({
+    spec: {
+      access: {
+        keys: [
+          { name: 'web', secretRef: { name: 'web-key', key: 'token' } },
+          { name: 'app', secretRef: { name: 'app-key', key: 'token' } },
+        ],
+      },
+    },
+  });
+
+  it.each<[string, string, SecretView]>([
+    ['does not exist', 'SecretNotFound', { state: 'Missing' }],
+    ['lacks the key', 'SecretKeyNotFound', aSecret('app-key', { other: strongKey })],
+    ['is empty', 'SecretKeyNotFound', aSecret('app-key', { token: '\n' })],
+    ['is short', 'WeakKey', aSecret('app-key', { token: 'a'.repeat(31) })],
+    ['can not stand in a header', 'InvalidKey', aSecret('app-key', { token: `${strongKey} ${strongKey}` })],
+  ])('opens nothing when its Secret %s, and the others still do', (_, reason, view) => {
+    const compilation = compile({ policy: twoKeys, secrets: { 'app-key': view } });
+    expect(reasons(compilation)).toEqual([reason]);
+    expect(compilation.problems[0]?.message).toContain('spec.access.keys[app].secretRef');
+    expect(routeOf(compilation).access).toEqual({ mode: 'Keys', keys: [{ name: 'web', sha256: sha256(strongKey) }] });
+  });
+
+  it('lose one line break at their end, as files have', () => {
+    const key = 'a'.repeat(32);
+    const secrets = { 'web-key': aSecret('web-key', { token: `${key}\n` }) };
+    expect(routeOf(compile({ secrets })).access).toEqual({
+      mode: 'Keys',
+      keys: [{ name: 'web', sha256: sha256(key) }],
+    });
+  });
+
+  it('count once when two entries have the same', () => {
+    const secrets = { 'app-key': aSecret('app-key', { token: strongKey }) };
+    expect(routeOf(compile({ policy: twoKeys, secrets })).access).toMatchObject({ keys: [{ name: 'web' }] });
+  });
+
+  it('are waited for until they were read once: nobody loses access because the operator started', () => {
+    expect(compile({ secrets: { 'web-key': { state: 'Unknown' } } })).toEqual({ outcome: 'Waiting', problems: [] });
+  });
+
+  it('that can not be read leave the route as it is, and the reason is told', () => {
+    const compilation = compile({ secrets: { 'web-key': { state: 'Unknown', problem: 'forbidden' } } });
+    expect(compilation.outcome).toBe('Waiting');
+    expect(reasons(compilation)).toEqual(['SecretUnreadable']);
+    expect(compilation.problems[0]?.message).toContain('forbidden');
+  });
+});
+
+describe('models', () => {
+  it('that do not exist are unavailable in the route', () => {
+    const compilation = compile({ model: () => undefined });
+    expect(reasons(compilation)).toEqual(['BackendNotFound']);
+    expect(routeOf(compilation).backends).toEqual([
+      { name: 'specialist', kind: 'Unavailable', reason: 'BackendNotFound' },
+    ]);
+  });
+
+  it('that are not ready are in the route all the same, to serve as soon as their endpoints are there', () => {
+    const compilation = compile({ model: (name) => aModel(name, { status: 'False', reason: 'Loading' }) });
+    expect(reasons(compilation)).toEqual(['BackendNotReady']);
+    expect(compilation.problems[0]?.message).toContain('Loading');
+    expect(routeOf(compilation).backends).toMatchObject([{ kind: 'Model', model: 'classifier' }]);
+  });
+
+  it('that no request can come to may be unready', () => {
+    const policy = aPolicy({
+      spec: {
+        backends: [
+          { name: 'specialist', modelRef: { name: 'classifier' } },
+          { name: 'next', modelRef: { name: 'next' } },
+        ],
+        split: [
+          { backend: 'specialist', weight: 1 },
+          { backend: 'next', weight: 0 },
+        ],
+      },
+    });
+    const model = (name: string) => aModel(name, { status: name === 'next' ? 'False' : 'True', reason: 'Loading' });
+    expect(reasons(compile({ policy, model }))).toEqual([]);
+  });
+});
+
+describe('providers', () => {
+  const shared = (hosts: string) => aSecret('provider', { token: 'sk' }, { 'cadre.dev/hosts': hosts });
+
+  it.each([
+    ['llm.example.com', 'https://llm.example.com/v1'],
+    ['LLM.example.com, other.example.com', 'https://llm.example.com/v1'],
+    ['llm.example.com', 'https://llm.example.com:8443/v1'],
+    ['llm.example.com:8443', 'https://llm.example.com:8443/v1'],
+    ['llm.example.com:443', 'https://llm.example.com/v1'],
+  ])('get a key whose Secret names their host: %s for %s', (hosts, url) => {
+    const compilation = compile({ policy: flagshipOnly(compatible(url)), secrets: { provider: shared(hosts) } });
+    expect(compilation.problems).toEqual([]);
+    expect(routeOf(compilation).backends).toMatchObject([{ baseUrl: url, apiKey: 'sk' }]);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['another host', 'other.example.com'],
+    ['a host above', 'example.com'],
+    ['another port', 'llm.example.com:8443'],
+  ])('get no key whose Secret names %s', (_, hosts) => {
+    const policy = flagshipOnly(compatible('https://llm.example.com/v1'));
+    const compilation = compile({ policy, secrets: { provider: shared(hosts) } });
+    expect(reasons(compilation)).toEqual(['SecretNotShared']);
+    expect(compilation.problems[0]?.message).toContain('cadre.dev/hosts: llm.example.com');
+    expect(routeOf(compilation).backends).toEqual([
+      { name: 'flagship', kind: 'Unavailable', reason: 'SecretNotShared' },
+    ]);
+  });
+
+  it('whose Secret is gone can not be asked', () => {
+    const compilation = compile({ policy: flagshipOnly(provider()), secrets: { provider: { state: 'Missing' } } });
+    expect(reasons(compilation)).toEqual(['SecretNotFound']);
+    expect(routeOf(compilation).backends).toMatchObject([{ kind: 'Unavailable' }]);
+  });
+
+  it('may need no key', () => {
+    const { apiKey: _, ...keyless } = { ...compatible('https://llm.example.com/v1').provider };
+    const policy = flagshipOnly({
+      name: 'flagship',
+      provider: keyless as typeof keyless & { type: 'OpenAI'; model: string },
+    });
+    expect(routeOf(compile({ policy })).backends[0]).not.toHaveProperty('apiKey');
+  });
+
+  it('at an address inside the cluster are refused', () => {
+    const compilation = compile({ policy: flagshipOnly(compatible('https://engine.support.svc/v1')) });
+    expect(compilation.outcome).toBe('Refused');
+    expect(reasons(compilation)).toEqual(['HostNotAllowed']);
+    expect(compilation.problems[0]?.message).toContain('spec.backends[flagship].provider.url');
+  });
+
+  it('at a private address are taken where the configuration allows it', () => {
+    const policy = flagshipOnly(compatible('https://10.1.2.3/v1'));
+    const allowed = { ...config, providers: { allowedHosts: [], allowedCIDRs: ['10.1.0.0/16'] } };
+    const secrets = { provider: shared('10.1.2.3') };
+    expect(compile({ policy, config: allowed, secrets }).problems).toEqual([]);
+  });
+
+  it('whose host the configuration does not list are refused, the own ones as well', () => {
+    const listed = { ...config, providers: { allowedHosts: ['llm.example.com'], allowedCIDRs: [] } };
+    const secrets = { provider: shared('llm.example.com') };
+    expect(reasons(compile({ policy: flagshipOnly(provider()), config: listed }))).toEqual(['HostNotAllowed']);
+    const policy = flagshipOnly(compatible('https://llm.example.com/v1'));
+    expect(compile({ policy, config: listed, secrets }).outcome).toBe('Compiled');
+  });
+});
+
+describe('names', () => {
+  const older = aPolicy({ name: 'older', spec: { model: 'triage' }, created: '2025-01-01T00:00:00Z' });
+  const younger = aPolicy({ name: 'younger', spec: { model: 'triage' }, created: '2026-02-01T00:00:00Z' });
+  const namesake = (policy = older, key = strongKey) =>
+    asNamesake(policy, () => aSecret('any', { token: key }), config);
+
+  it('belong to the older policy where one key opens both', () => {
+    const compilation = compile({ policy: younger, namesakes: [namesake()] });
+    expect(reasons(compilation)).toEqual(['NameConflict']);
+    expect(compilation.problems[0]?.message).toContain('support/older');
+    expect(routeOf(compilation).access).toMatchObject({ keys: [{ name: 'web', shortName: false }] });
+    expect(compile({ policy: older, namesakes: [namesake(younger)] }).problems).toEqual([]);
+  });
+
+  it('may be the same where no key opens both', () => {
+    const compilation = compile({ policy: younger, namesakes: [namesake(older, 'z'.repeat(40))] });
+    expect(compilation.problems).toEqual([]);
+  });
+
+  it('of two policies of the same second belong to the lesser UID, seen from either side', () => {
+    const twin = (uid: string) => aPolicy({ name: uid, uid, spec: { model: 'triage' } });
+    expect(reasons(compile({ policy: twin('b'), namesakes: [namesake(twin('a'))] }))).toEqual(['NameConflict']);
+    expect(reasons(compile({ policy: twin('a'), namesakes: [namesake(twin('b'))] }))).toEqual([]);
+  });
+
+  it('are not given out before the keys of older policies are known', () => {
+    const unread = asNamesake(older, () => ({ state: 'Unknown' }), config);
+    expect(compile({ policy: younger, namesakes: [unread] }).outcome).toBe('Waiting');
+  });
+
+  it('granted to two open policies belong to the older', () => {
+    const granted = { ...config, openShortNames: ['support/older', 'support/younger'] };
+    const open = (name: string, created: string) =>
+      aPolicy({ name, created, spec: { model: 'triage', access: { mode: 'Open' } } });
+    const first = open('older', '2025-01-01T00:00:00Z');
+    const second = open('younger', '2026-01-01T00:00:00Z');
+    const namesakes = [asNamesake(first, () => ({ state: 'Missing' }), granted)];
+    const compilation = compile({ policy: second, namesakes, config: granted });
+    expect(reasons(compilation)).toEqual(['NameConflict']);
+    expect(routeOf(compilation).access).toEqual({ mode: 'Open', shortName: false });
+  });
+});
+
+describe('a wrong policy', () => {
+  it('is refused where the schema does not hold, with the field', () => {
+    const policy = aPolicy({ spec: { split: [{ backend: 'specialist', weight: -1 }] } });
+    const compilation = compile({ policy });
+    expect(compilation).toMatchObject({ outcome: 'Refused', problems: [{ reason: 'InvalidSpec' }] });
+    expect(compilation.problems[0]?.message).toContain('split');
+  });
+
+  it('is refused where its route would be larger than the contract allows', () => {
+    const bytes = Buffer.byteLength(JSON.stringify(routeOf(compile())));
+    expect(compile({}, bytes).outcome).toBe('Compiled');
+    const compilation = compile({}, bytes - 1);
+    expect(compilation.outcome).toBe('Refused');
+    expect(reasons(compilation)).toEqual(['RouteTooLarge']);
+  });
+});
