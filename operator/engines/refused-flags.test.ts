@@ -48,10 +48,8 @@ describe('what llama-server must not get', () => {
 
   it('takes what is the user’s to choose, and values that look like numbers', () => {
     const args = [
-      ['--gpu-memory-utilization', '0.9', '--model-impl', 'vllm', '--config-format', 'hf', '--dtype', 'bfloat16'],
-      ['--enable-prefix-caching', '--quantization', 'fp8', '--tokenizer', '/models/t', '-O3', '--seed', '-1'],
-      ['--max-num-batched-tokens', '8k', '--max-logprobs', '50', '--enable-lora', '--convert', 'embed'],
-      ['--hf-overrides.architectures', '["X"]', '--enable-server-load-tracking', '--max-num-queued-reqs', '9'],
+      ['--temp', '0', '--seed', '-1', '-C', 'ff', '--flash-attn', 'on', '-ctk', 'q8_0'],
+      ['--chat-template-file', '/models/t'],
     ].flat();
     expect(refusedArgs(llamaCpp.rules, { args, env: [{ name: 'LLAMA_ARG_TOP_K', value: '1' }] })).toEqual([]);
   });
@@ -102,11 +100,11 @@ describe('what vLLM must not get', () => {
 
   it('takes what is the user’s to choose', () => {
     const args = [
-      ...['--gpu-memory-utilization', '0.9', '--model-impl', 'vllm', '--config-format', 'hf', '--dtype', 'bfloat16'],
-      ...['--enable-prefix-caching', '--quantization', 'fp8', '--tokenizer', '/models/t', '-O3', '--seed', '-1'],
-      ...['--max-num-batched-tokens', '8k', '--max-logprobs', '50', '--enable-lora', '--convert', 'embed'],
-      ...['--hf-overrides.architectures', '["X"]', '--enable-server-load-tracking', '--max-num-queued-reqs', '9'],
-    ];
+      ['--gpu-memory-utilization', '0.9', '--model-impl', 'vllm', '--config-format', 'hf', '--dtype', 'bfloat16'],
+      ['--enable-prefix-caching', '--quantization', 'fp8', '--tokenizer', '/models/t', '-O3', '--seed', '-1'],
+      ['--max-num-batched-tokens', '8k', '--max-logprobs', '50', '--enable-lora', '--convert', 'embed'],
+      ['--hf-overrides.architectures', '["X"]', '--enable-server-load-tracking', '--max-num-queued-reqs', '9'],
+    ].flat();
     expect(refusedArgs(vllm.rules, { args, env: [{ name: 'VLLM_LOGGING_LEVEL', value: 'DEBUG' }] })).toEqual([]);
   });
 });
