@@ -1,0 +1,145 @@
+import { Command, Option } from 'commander';
+import { enginePort, sidecarPort } from '../crds/names.ts';
+import { type EngineType, engineTypes, type Task, tasks } from '../crds/v1alpha1/specialized-model.ts';
+import pkg from '../package.json' with { type: 'json' };
+import { createLogger, type LogLevel, logLevels } from '../process/logger.ts';
+import { shutdownSignal } from '../process/shutdown.ts';
+import { duration, httpUrl, port } from './flags.ts';
+
+/**
+ * `cadre` and its commands. Each loads its program only when it is called: the loader and the sidecar stand beside every
+ * model and must start fast and stay small.
+ */
+export function createProgram(): Command {
+  const program = new Command('cadre')
+    .description('Fleets of specialized models on Kubernetes.')
+    .version(pkg.version)
+    .helpCommand(false)
+    .exitOverride()
+    .showHelpAfterError('Run with --help to see what there is.');
+  for (const command of [operator(), router(), load(), sidecar()]) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  return program;
+}
+
+interface Common {
+  logLevel: LogLevel;
+}
+
+/** What every process has: a log, and a signal that ends it in order. */
+function start(component: string, { logLevel }: Common) {
+  const log = createLogger(component, logLevel);
+  return { log, signal: shutdownSignal(log) };
+}
+
+function subcommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(new Option('--log-level <level>', 'least level to log').choices(logLevels).default('info'))
+    .hook('preAction', (_, called) => {
+      const missing = called.options.filter(
+        (option) => needed.has(option) && called.getOptionValue(option.attributeName()) === undefined,
+      );
+      if (missing.length > 0)
+        called.error(`error: ${missing.map(({ flags }) => flags).join(', ')} must be given`, { exitCode: 2 });
+    });
+}
+
+/** commander's own mandatory options would hide a misspelt flag behind the missing one. */
+const needed = new WeakSet<Option>();
+
+function must(option: Option): Option {
+  needed.add(option);
+  return option;
+}
+
+function operator(): Command {
+  return subcommand('operator', 'Watches SpecializedModels and RoutingPolicies and makes them so.')
+    .addOption(must(new Option('--config <file>', 'configuration of the operator, YAML')))
+    .option('--kubeconfig <file>', 'kubeconfig, outside a cluster (default: $KUBECONFIG, then ~/.kube/config)')
+    .option('--port <port>', 'where /healthz, /readyz and /metrics are', port, 8080)
+    .action(async (flags: Common & { config: string; kubeconfig?: string; port: number }) => {
+      const { runOperator } = await import('../operator/main.ts');
+      await runOperator({
+        configFile: flags.config,
+        kubeconfig: flags.kubeconfig,
+        port: flags.port,
+        ...start('operator', flags),
+      });
+    });
+}
+
+function router(): Command {
+  return subcommand('router', 'Serves the OpenAI API and divides requests as the policies say.')
+    .addOption(must(new Option('--config <file>', 'configuration of the router, YAML')))
+    .option('--kubeconfig <file>', 'kubeconfig, outside a cluster (default: $KUBECONFIG, then ~/.kube/config)')
+    .option('--port <port>', 'where clients come', port, 8000)
+    .option('--probe-port <port>', 'where /healthz, /readyz and /metrics are', port, 8080)
+    .action(async (flags: Common & { config: string; kubeconfig?: string; port: number; probePort: number }) => {
+      const { runRouter } = await import('../runtime/router/main.ts');
+      const { config: configFile, kubeconfig, port: clientPort, probePort } = flags;
+      await runRouter({ configFile, kubeconfig, port: clientPort, probePort, ...start('router', flags) });
+    });
+}
+
+interface LoadFlags extends Common {
+  uri: string;
+  engine: EngineType;
+  to: string;
+  revision?: string;
+  sha256?: string;
+  hubEndpoint: string;
+  shared: boolean;
+}
+
+function load(): Command {
+  return subcommand('load', "Brings a model's weights into place and verifies them. Token: $CADRE_MODEL_TOKEN.")
+    .addOption(must(new Option('--uri <uri>', 'pvc://CLAIM/PATH, hf://OWNER/REPO[/FILE] or https://HOST/PATH')))
+    .addOption(must(new Option('--engine <type>', 'engine that will serve it').choices(engineTypes)))
+    .addOption(
+      must(new Option('--to <folder>', 'folder that receives the files; for pvc:// where the claim is mounted')),
+    )
+    .option('--revision <revision>', 'hf: commit, branch or tag')
+    .option('--sha256 <hex>', 'SHA-256 of the one model file')
+    .option('--hub-endpoint <url>', 'where hf:// comes from', httpUrl, 'https://huggingface.co')
+    .option('--shared', 'other loaders may fill the same folder at the same time', false)
+    .action(async ({ logLevel, ...flags }: LoadFlags) => {
+      const { runLoader } = await import('../runtime/loader/main.ts');
+      await runLoader({ ...flags, token: process.env['CADRE_MODEL_TOKEN'], ...start('loader', { logLevel }) });
+    });
+}
+
+interface SidecarFlags extends Common {
+  engine: EngineType;
+  model: string;
+  task: Task;
+  engineUrl: string;
+  port: number;
+  drainDelay: number;
+  drainDeadline: number;
+}
+
+function sidecar(): Command {
+  return subcommand('sidecar', 'Stands beside an engine: warms it up, says when it is ready, drains it.')
+    .addOption(must(new Option('--engine <type>', 'engine beside it').choices(engineTypes)))
+    .addOption(must(new Option('--model <name>', 'model name that the engine serves')))
+    .addOption(must(new Option('--task <task>', 'what the model is for').choices(tasks)))
+    .option('--engine-url <url>', 'address of the engine', httpUrl, `http://127.0.0.1:${enginePort}`)
+    .option('--port <port>', 'where the sidecar listens', port, sidecarPort)
+    .addOption(
+      new Option('--drain-delay <duration>', 'how long a removed endpoint takes to reach every router')
+        .argParser(duration)
+        .default(5_000, '5s'),
+    )
+    .addOption(
+      new Option('--drain-deadline <duration>', 'how long a drain may take in all')
+        .argParser(duration)
+        .default(60_000, '1m'),
+    )
+    .action(async ({ logLevel, drainDelay, drainDeadline, ...flags }: SidecarFlags) => {
+      const { runSidecar } = await import('../runtime/sidecar/main.ts');
+      const times = { drainDelayMs: drainDelay, drainDeadlineMs: drainDeadline };
+      await runSidecar({ ...flags, ...times, ...start('sidecar', { logLevel }) });
+    });
+}
