@@ -1,0 +1,155 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { KubeError } from '../kube/errors.ts';
+import type { Cluster, KubeObject } from '../kube/types.ts';
+import { createSecretReader } from './secret-reader.ts';
+
+const reader = { controller: 'routing-policy', key: 'support/triage' };
+const other = { controller: 'routing-policy', key: 'support/other' };
+
+/** An API server that has the Secrets in `stored`, by `namespace/name`, each with its resourceVersion. */
+function anApiServer() {
+  const stored = new Map<string, string | KubeError>();
+  const seen = { reads: [] as string[], most: 0 };
+  let open = 0;
+  const cluster: Pick<Cluster, 'get'> = {
+    async get<T extends KubeObject>(_: unknown, name: string, namespace = ''): Promise<T> {
+      seen.reads.push(name);
+      seen.most = Math.max(seen.most, ++open);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      open--;
+      const version = stored.get(`${namespace}/${name}`);
+      if (version === undefined) throw new KubeError('NotFound', `get secrets ${name}: not found`);
+      if (version instanceof KubeError) throw version;
+      const metadata = { name, namespace, uid: 'u', resourceVersion: version, managedFields: [{}] };
+      return { apiVersion: 'v1', kind: 'Secret', metadata, data: { token: version } } as unknown as T;
+    },
+  };
+  return { stored, seen, cluster };
+}
+
+describe('Secrets that objects name', () => {
+  const changed: string[] = [];
+  let api: ReturnType<typeof anApiServer>;
+  let secrets: ReturnType<typeof createSecretReader>;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    changed.length = 0;
+    api = anApiServer();
+    secrets = createSecretReader({
+      cluster: api.cluster,
+      changed: ({ key }) => changed.push(key),
+      log: pino({ level: 'silent' }),
+      concurrency: 3,
+    });
+  });
+
+  afterEach(() => {
+    secrets.stop();
+    vi.useRealTimers();
+  });
+
+  it('are unknown at first, then read, and whoever named them is told', async () => {
+    api.stored.set('support/key', '1');
+    expect(secrets.view('support', 'key', reader)).toEqual({ state: 'Unknown' });
+    await vi.advanceTimersByTimeAsync(50);
+    expect(secrets.view('support', 'key', reader)).toMatchObject({
+      state: 'Present',
+      secret: { data: { token: '1' } },
+    });
+    expect(changed).toEqual(['support/triage']);
+  });
+
+  it('are noticed within ten seconds when they appear', async () => {
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(secrets.view('support', 'key', reader)).toEqual({ state: 'Missing' });
+    changed.length = 0;
+    api.stored.set('support/key', '1');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(changed).toEqual(['support/triage']);
+    expect(secrets.view('support', 'key', reader)).toMatchObject({ state: 'Present' });
+  });
+
+  it('are noticed within 61 seconds when they change or go', async () => {
+    api.stored.set('support/key', '1');
+    secrets.view('support', 'key', reader);
+    secrets.view('support', 'key', other);
+    await vi.advanceTimersByTimeAsync(1_000);
+    changed.length = 0;
+    api.stored.set('support/key', '2');
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(changed).toEqual(['support/triage', 'support/other']);
+    api.stored.delete('support/key');
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(secrets.view('support', 'key', reader)).toEqual({ state: 'Missing' });
+  });
+
+  it('trouble nobody while they stay the same', async () => {
+    api.stored.set('support/key', '1');
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    changed.length = 0;
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(changed).toEqual([]);
+    expect(api.seen.reads.length).toBeLessThanOrEqual(13);
+  });
+
+  it('that can not be read say why, and are tried again', async () => {
+    api.stored.set('support/key', new KubeError('Forbidden', 'get secrets support/key: forbidden'));
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(secrets.view('support', 'key', reader)).toEqual({
+      state: 'Unknown',
+      problem: 'get secrets support/key: forbidden',
+    });
+    expect(changed).toEqual(['support/triage']);
+    api.stored.set('support/key', '1');
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(secrets.view('support', 'key', reader)).toMatchObject({ state: 'Present' });
+  });
+
+  it('stay what they were while the API server is away', async () => {
+    api.stored.set('support/key', '1');
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    api.stored.set('support/key', new KubeError('ConnectFailed', 'connection refused'));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(secrets.view('support', 'key', reader)).toMatchObject({ state: 'Present' });
+  });
+
+  it('are not read for objects that are gone', async () => {
+    api.stored.set('support/key', '1');
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    secrets.forget(reader);
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(api.seen.reads).toEqual(['key']);
+    expect(secrets.size).toBe(0);
+  });
+
+  it('stay known to an object that forgets them and names them again', async () => {
+    api.stored.set('support/key', '1');
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    secrets.forget(reader);
+    expect(secrets.view('support', 'key', reader)).toMatchObject({ state: 'Present' });
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(api.seen.reads).toEqual(['key', 'key']);
+  });
+
+  it('are read a few at a time, and all of them', async () => {
+    for (let i = 0; i < 20; i++) secrets.view('support', `key-${i}`, reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(api.seen.most).toBe(3);
+    expect(new Set(api.seen.reads).size).toBe(20);
+  });
+
+  it('are kept without what nobody reads', async () => {
+    api.stored.set('support/key', '1');
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(JSON.stringify(secrets.view('support', 'key', reader))).not.toContain('managedFields');
+  });
+});
