@@ -19,7 +19,7 @@ const policy = {
   kind: 'RoutingPolicy',
   metadata,
   spec: {
-    access: { keys: [{ name: 'web', secretRef: { name: 'web' } }] },
+    access: { keys: [{ name: 'web', secretRef: { name: 'web', key: 'token' } }] },
     backends: [{ name: 'specialist', modelRef: { name: 'triage' } }],
     split: [{ backend: 'specialist', weight: 1 }],
   },
@@ -41,7 +41,6 @@ describe('parse', () => {
       value: {
         metadata,
         spec: {
-          access: { keys: [{ name: 'web', secretRef: { name: 'web', key: 'token' } }] },
           timeouts: { firstByte: '10s', idle: '20s', total: '60s' },
         },
       },

@@ -74,14 +74,15 @@ export const intOrPercent = () =>
     maxLength: 4,
   });
 
+const secretName = () => objectName().describe('Name of a Secret in the same namespace.');
+const secretKey = () => text(253, '^[-._a-zA-Z0-9]+$', 'must be a key of a Secret: letters, digits, "-", "_" and "."');
+
 /** Points to one key of a Secret in the object's own namespace. */
-export const secretKeyRef = (defaultKey: string) =>
-  z.object({
-    name: objectName().describe('Name of a Secret in the same namespace.'),
-    key: text(253, '^[-._a-zA-Z0-9]+$', 'must be a key of a Secret: letters, digits, "-", "_" and "."')
-      .default(defaultKey)
-      .describe('Key in the Secret.'),
-  });
+export const secretKeyRef = () => z.object({ name: secretName(), key: secretKey().describe('Key in the Secret.') });
+
+/** The same with a default. Not for lists: a default in a list's entry looks like drift to GitOps tools. */
+export const secretKeyRefOr = (key: string) =>
+  z.object({ name: secretName(), key: secretKey().default(key).describe('Key in the Secret.') });
 
 /** The rule that a kind's own name obeys; `rest` is what it must look like, `words` the same in words. */
 export function nameRule(rest: string, words: string): Rule<{ metadata: { name: string } }> {

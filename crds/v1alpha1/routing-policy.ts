@@ -30,7 +30,7 @@ const provider = withRules(
       .optional()
       .describe('OpenAICompatible: the base URL, as an OpenAI client takes it, e.g. https://api.example.com/v1.'),
     model: z.string().min(1).max(256).describe("The provider's name of the model."),
-    apiKey: secretKeyRef('token')
+    apiKey: secretKeyRef()
       .optional()
       .describe(
         'Secret with the API key. For OpenAICompatible the Secret must carry the annotation cadre.dev/hosts with the host.',
@@ -78,7 +78,7 @@ const access = withRules(
     keys: mapList(
       z.object({
         name: dnsLabel().describe('Says whose key it is, in logs and metrics.'),
-        secretRef: secretKeyRef('token').describe('Secret with the key: at least 32 characters.'),
+        secretRef: secretKeyRef().describe('Secret with the key: at least 32 characters.'),
       }),
       'name',
       256,

@@ -11,7 +11,7 @@ import {
   nameRule,
   objectName,
   quantity,
-  secretKeyRef,
+  secretKeyRefOr,
   text,
 } from '../schema.ts';
 
@@ -62,7 +62,7 @@ const modelSource = withRules(
     )
       .optional()
       .describe('SHA-256 of the one model file, verified before the engine may start. Required for https.'),
-    credentials: secretKeyRef('token')
+    credentials: secretKeyRefOr('token')
       .optional()
       .describe(
         'Secret with a bearer token for the download; given to the loader only, never to the engine. For https the Secret must carry the annotation cadre.dev/hosts with the host.',
