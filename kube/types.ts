@@ -84,27 +84,36 @@ export type WatchEvent<T> =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
   | { type: 'BOOKMARK'; resourceVersion: string };
 
+/** Limits of one call. */
+export interface CallOptions {
+  /** Milliseconds until the call is given up with `TimedOut`, the server's answer included. */
+  timeoutMs?: number;
+  /** Gives the call up with `Aborted`. */
+  signal?: AbortSignal;
+}
+
 /**
  * What callers need of the API server. Every method rejects with a `KubeError` (`kube/errors.ts`), whose `code` is the
  * Status' reason (`NotFound`, `Conflict`, `Invalid`, `Expired`, `TooManyRequests`, …) or `ConnectFailed`.
  */
 export interface Cluster {
-  get<T extends KubeObject>(resource: Resource, name: string, namespace?: string): Promise<T>;
-  list<T extends KubeObject>(
-    resource: Resource,
-    selection: Selection,
-    page: { limit: number; continue?: string; resourceVersion?: string },
-  ): Promise<ListPage<T>>;
+  get<T extends KubeObject>(resource: Resource, name: string, namespace?: string, options?: CallOptions): Promise<T>;
+  /** One page. `limit` 0 asks for everything at once. */
+  list<T extends KubeObject>(resource: Resource, selection: Selection, page: PageOptions): Promise<ListPage<T>>;
   /** Opens a watch; ends when the server ends it, rejects when it breaks. */
   watch<T extends KubeObject>(
     resource: Resource,
     selection: Selection,
     options: WatchOptions,
   ): AsyncIterable<WatchEvent<T>>;
-  create<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
+  /** POST; strict field validation. */
+  create<T extends KubeObject>(resource: Resource, object: T, options?: CreateOptions): Promise<T>;
   /** PUT with the object's resourceVersion: for Leases. */
-  replace<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
-  /** Server-side apply of raw JSON, forced; strict field validation. */
+  replace<T extends KubeObject>(resource: Resource, object: T, options?: CallOptions): Promise<T>;
+  /**
+   * Server-side apply of raw JSON, forced; strict field validation. Creates the object when there is none, unless it has
+   * `metadata.uid`. Returns the object as it then is.
+   */
   apply<T extends KubeObject>(resource: Resource, object: T, options: ApplyOptions): Promise<T>;
   /** Server-side apply to the `/status` subresource. */
   applyStatus<T extends KubeObject>(
@@ -122,11 +131,21 @@ export interface WatchOptions {
   signal: AbortSignal;
 }
 
-export interface ApplyOptions {
+export interface ApplyOptions extends CallOptions {
   fieldManager: string;
 }
 
-export interface DeleteOptions {
+export interface CreateOptions extends CallOptions {
+  fieldManager?: string;
+}
+
+export interface PageOptions extends CallOptions {
+  limit: number;
+  continue?: string;
+  resourceVersion?: string;
+}
+
+export interface DeleteOptions extends CallOptions {
   uid?: string;
   propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
 }
@@ -142,6 +161,9 @@ export interface Store<T extends KubeObject> {
 
 /** Computes the values of one index for an object. */
 export type Indexer<T> = (object: T) => readonly string[];
+
+/** When to look at an object again, in milliseconds, or never unless something changes. */
+export type Requeue = { afterMs: number } | 'never';
 
 /** A change that a reflector saw. `before` is absent for a new object, `after` for one that is gone. */
 export interface Change<T extends KubeObject> {
