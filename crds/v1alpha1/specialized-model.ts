@@ -236,7 +236,7 @@ export const specializedModelSpec = withRules(
           .describe('Pods of replicas that may be missing while rolling out: a number or a percentage.'),
       }),
       {
-        rule: `!(self.maxSurge in [0, '0%'] && self.maxUnavailable in [0, '0%'])`,
+        rule: `!((self.maxSurge == 0 || self.maxSurge == '0%') && (self.maxUnavailable == 0 || self.maxUnavailable == '0%'))`,
         holds: ({ maxSurge, maxUnavailable }) => !(noPods.has(maxSurge) && noPods.has(maxUnavailable)),
         message:
           'updateStrategy.maxSurge and updateStrategy.maxUnavailable must not both be 0: nothing could be replaced. Where no GPU is spare: maxSurge 0, maxUnavailable 1',

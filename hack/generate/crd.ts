@@ -89,7 +89,8 @@ function objectSchema({ description }: KindDefinition, schema: Schema): Schema {
     properties: {
       apiVersion: { type: 'string', description: `Always ${group}/${version}.` },
       kind: { type: 'string', description: 'The kind of this object.' },
-      metadata: { type: 'object' },
+      // Only so that a rule may blame the name.
+      metadata: { type: 'object', properties: { name: { type: 'string' } } },
       spec,
       status: { ...status, default: pending },
     },

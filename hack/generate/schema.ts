@@ -20,7 +20,7 @@ export function structuralSchema(type: z.ZodType): Schema {
     io: 'input',
     override: ({ zodSchema, jsonSchema }) => toStructural(zodSchema as unknown as z.ZodType, jsonSchema as Schema),
   }) as Schema;
-  const tidy = map(schema, sortKeys);
+  const tidy = map(schema, (node) => sortKeys(withChildDefaults(node)));
   const problems = structuralProblems(tidy);
   if (problems.length > 0) throw new Error(`not structural:\n${problems.join('\n')}`);
   return tidy;
@@ -58,6 +58,18 @@ function toStructural(type: z.ZodType, schema: Schema): void {
   }
   const rules = rulesOf(type);
   if (rules.length > 0) schema['x-kubernetes-validations'] = rules.map(schemaRule);
+}
+
+/**
+ * A default that is an object gets the defaults of its fields: the API server checks a default by the schema's rules
+ * before it fills anything in.
+ */
+function withChildDefaults(node: Schema): Schema {
+  if (typeof node.default !== 'object' || node.default === null || !node.properties) return node;
+  const defaults = Object.entries(node.properties)
+    .filter(([, property]) => property.default !== undefined)
+    .map(([name, property]) => [name, property.default] as const);
+  return { ...node, default: { ...Object.fromEntries(defaults), ...node.default } };
 }
 
 function schemaRule({ rule, message, fieldPath, pattern }: SchemaRule): SchemaRule {
