@@ -1,15 +1,11 @@
 import { join } from 'node:path';
+import type { Network } from './network.ts';
 import type { KeyPair, Pki } from './pki.ts';
 
 /**
  * The command lines of the programs of the cluster, as pure functions. Flags that are absent have Kubernetes' defaults:
  * what is tested here is what users run.
  */
-
-export const serviceRange = '10.96.0.0/16';
-export const apiServerServiceIP = '10.96.0.1';
-export const dnsServiceIP = '10.96.0.10';
-export const podRange = '10.244.0.0/16';
 
 export interface EtcdOptions {
   dataDir: string;
@@ -39,6 +35,7 @@ export interface ApiServerOptions {
   port: number;
   /** The address that pods reach it by; without one the Service `kubernetes` has no endpoints. */
   advertiseAddress?: string | undefined;
+  network: Network;
   pki: Pki;
   serving: KeyPair;
   kubeletClient: KeyPair;
@@ -59,7 +56,7 @@ export function apiServerArguments(options: ApiServerOptions): string[] {
     `--service-account-key-file=${pki.serviceAccountKey}`,
     `--service-account-signing-key-file=${pki.serviceAccountKey}`,
     '--service-account-issuer=https://kubernetes.default.svc',
-    `--service-cluster-ip-range=${serviceRange}`,
+    `--service-cluster-ip-range=${options.network.services}`,
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction',
     `--kubelet-client-certificate=${kubeletClient.cert}`,
@@ -71,7 +68,7 @@ export function apiServerArguments(options: ApiServerOptions): string[] {
 }
 
 /** Names and addresses that the API server's certificate must carry. */
-export function apiServerNames(addresses: string[]): string[] {
+export function apiServerNames(network: Network, addresses: string[]): string[] {
   const service = [
     'kubernetes',
     'kubernetes.default',
@@ -79,7 +76,10 @@ export function apiServerNames(addresses: string[]): string[] {
     'kubernetes.default.svc.cluster.local',
   ];
   const names = [...service, 'localhost'].map((name) => `DNS:${name}`);
-  return [...names, ...new Set(['127.0.0.1', apiServerServiceIP, ...addresses].map((address) => `IP:${address}`))];
+  return [
+    ...names,
+    ...new Set(['127.0.0.1', network.apiServerService, ...addresses].map((address) => `IP:${address}`)),
+  ];
 }
 
 export interface LoopOptions {
@@ -88,7 +88,8 @@ export interface LoopOptions {
   port: number;
 }
 
-export function controllerManagerArguments({ kubeconfig, port, pki }: LoopOptions & { pki: Pki }): string[] {
+export function controllerManagerArguments(options: LoopOptions & { pki: Pki; network: Network }): string[] {
+  const { kubeconfig, port, pki, network } = options;
   return [
     `--kubeconfig=${kubeconfig}`,
     `--authentication-kubeconfig=${kubeconfig}`,
@@ -102,7 +103,7 @@ export function controllerManagerArguments({ kubeconfig, port, pki }: LoopOption
     `--cluster-signing-key-file=${pki.ca.key}`,
     '--use-service-account-credentials',
     '--allocate-node-cidrs',
-    `--cluster-cidr=${podRange}`,
+    `--cluster-cidr=${network.pods}`,
   ];
 }
 

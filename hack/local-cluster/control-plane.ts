@@ -15,6 +15,7 @@ import {
   logFile,
   schedulerArguments,
 } from './components.ts';
+import { addressPlan } from './network.ts';
 import { type KeyPair, kubeconfig, openPki } from './pki.ts';
 import { freePorts } from './ports.ts';
 
@@ -85,7 +86,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const pairs = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await pki.issue(name, identities[name])] as const)),
   ) as Record<(typeof names)[number], KeyPair>;
-  const serving = await pki.issue('kube-apiserver', { subject: '/CN=kube-apiserver', names: apiServerNames([host]) });
+  const serving = await pki.issue('kube-apiserver', {
+    subject: '/CN=kube-apiserver',
+    names: apiServerNames(network, [host]),
+  });
   const configs = Object.fromEntries(
     await Promise.all(
       (['admin', ...components] as const).map(async (name) => {
@@ -110,7 +114,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const startApiServer = async (): Promise<void> => {
     if (running.has('kube-apiserver')) return;
     const known = { etcdPort: ports.etcd, port: ports.apiServer, bindAddress: host, advertiseAddress };
-    const args = apiServerArguments({ ...known, pki, serving, kubeletClient: pairs['kubelet-client'] });
+    const args = apiServerArguments({ ...known, network, pki, serving, kubeletClient: pairs['kubelet-client'] });
     await start('kube-apiserver', [...args, ...(options.apiServerFlags ?? [])]);
     // The namespace `default` is made after readiness; whoever comes next expects it.
     for (const path of ['/readyz', '/api/v1/namespaces/default']) {
@@ -132,7 +136,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       const loop = { kubeconfig: configs[part], port: 0 };
       await start(
         part,
-        part === 'kube-scheduler' ? schedulerArguments(loop) : controllerManagerArguments({ ...loop, pki }),
+        part === 'kube-scheduler' ? schedulerArguments(loop) : controllerManagerArguments({ ...loop, pki, network }),
       );
     }
   } catch (error) {
@@ -160,6 +164,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     stop,
   };
 }
+
+/** There are no nodes, so these addresses are only names. */
+const network = addressPlan(0);
 
 /** The command line that each program begins with. */
 async function findPrograms(log: Log): Promise<(part: string) => string[]> {
