@@ -30,13 +30,16 @@ export interface OwnerReference {
   blockOwnerDeletion?: boolean;
 }
 
-/** The JSON form of one of client-node's generated types: dates are strings there. */
+/**
+ * The JSON form of one of client-node's generated types: dates are strings there, and names that are reserved words, which
+ * the types write with an underscore before (`_from`), are as Kubernetes writes them.
+ */
 export type Json<T> = T extends Date
   ? string
   : T extends (infer U)[]
     ? Json<U>[]
     : T extends object
-      ? { [K in keyof T]: Json<T[K]> }
+      ? { [K in keyof T as K extends `_${infer Name}` ? Name : K]: Json<T[K]> }
       : T;
 
 /** Where a kind lives in the API. */

@@ -1,0 +1,32 @@
+import type { SpecializedModel } from '../../crds/v1alpha1/kinds.ts';
+import type { GpuProfile, OperatorConfig } from '../config.ts';
+import type { Deployment, NetworkPolicy, PodDisruptionBudget, Service, ServiceAccount } from '../context.ts';
+import { deployment } from './deployment.ts';
+import { podDisruptionBudget } from './disruption-budget.ts';
+import { networkPolicy } from './network-policy.ts';
+import { service } from './service.ts';
+import { serviceAccount } from './service-account.ts';
+
+/** Everything that is made for one model. */
+export interface ModelObjects {
+  serviceAccounts: ServiceAccount;
+  networkPolicies: NetworkPolicy;
+  services: Service;
+  podDisruptionBudgets: PodDisruptionBudget;
+  deployments: Deployment;
+}
+
+/** The objects of a model whose spec has been found valid; `profile` is that of its GPUs. */
+export function modelObjects(
+  model: SpecializedModel,
+  config: OperatorConfig,
+  profile: GpuProfile | undefined,
+): ModelObjects {
+  return {
+    serviceAccounts: serviceAccount(model),
+    networkPolicies: networkPolicy(model, config),
+    services: service(model),
+    podDisruptionBudgets: podDisruptionBudget(model),
+    deployments: deployment(model, config, profile),
+  };
+}
