@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { configuration } from './fleet.ts';
+import { cpuSeconds, memoryBytes } from './process-usage.ts';
+
+/** API calls of the operator, as its own metrics count them. */
+export interface Calls {
+  byVerb: Record<string, number>;
+  /** Creates, updates, patches and deletes; those of the Lease apart. */
+  writes: number;
+}
+
+/** A running `cadre operator`. */
+export interface OperatorProcess {
+  calls(): Promise<Calls>;
+  cpuSeconds(): Promise<number>;
+  memoryBytes(): Promise<{ peak: number; now: number }>;
+  /** Whether it is ready and leads. */
+  leads(): Promise<boolean>;
+  stop(): Promise<void>;
+  logFile: string;
+}
+
+export interface OperatorProcessOptions {
+  dir: string;
+  kubeconfig: string;
+  /** Its entry point, built. */
+  main: string;
+  /** Flags of node, e.g. a heap limit. */
+  nodeFlags: string[];
+}
+
+export async function startOperator({
+  dir,
+  kubeconfig,
+  main,
+  nodeFlags,
+}: OperatorProcessOptions): Promise<OperatorProcess> {
+  const config = join(dir, 'operator.yaml');
+  const logFile = join(dir, 'operator.log');
+  await rm(logFile, { force: true });
+  await writeFile(config, stringify(configuration));
+  const port = await freePort();
+  const args = [...nodeFlags, main, 'operator', '--config', config, '--kubeconfig', kubeconfig, '--port', String(port)];
+  const log = openSync(logFile, 'a');
+  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', log, log] });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const pid = child.pid ?? 0;
+  const read = async (path: string) => {
+    if (child.exitCode !== null) throw new Error(`the operator ended with ${child.exitCode}; see ${logFile}`);
+    return fetch(`http://127.0.0.1:${port}${path}`);
+  };
+  const metrics = async (): Promise<string> => (await read('/metrics')).text();
+
+  return {
+    logFile,
+    cpuSeconds: () => cpuSeconds(pid),
+    memoryBytes: () => memoryBytes(pid),
+    calls: async () => countCalls(await metrics()),
+    async leads() {
+      try {
+        if (!(await read('/readyz')).ok) return false;
+        return /^leader_election_master_status\{.*\} 1$/m.test(await metrics());
+      } catch (error) {
+        if (error instanceof TypeError) return false; // not listening yet
+        throw error;
+      }
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+/** Reads `rest_client_requests_total` from a page of metrics. */
+export function countCalls(page: string): Calls {
+  const calls: Calls = { byVerb: {}, writes: 0 };
+  for (const [, labels = '', value] of page.matchAll(/^rest_client_requests_total\{(.*)\} (\d+)$/gm)) {
+    const label = (name: string) => new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? '';
+    const [verb, count] = [label('method'), Number(value)];
+    calls.byVerb[verb] = (calls.byVerb[verb] ?? 0) + count;
+    if (verb !== 'GET' && label('resource') !== 'leases') calls.writes += count;
+  }
+  return calls;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
