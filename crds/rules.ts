@@ -39,7 +39,7 @@ export function problemsByRules(schema: z.ZodType, value: unknown, path: string)
   if (value === undefined) return [];
   const own = rulesOf(schema)
     .filter((rule) => !rule.holds(value))
-    .map(({ message, fieldPath }) => `${path}${fieldPath ?? ''}: ${message}`);
+    .map(({ message, fieldPath = '' }) => `${`${path}${fieldPath}`.replace(/^\./, '')}: ${message}`);
   const parts = partsOf(schema, value, path);
   return [...own, ...repeatedKeys(schema, value, path), ...parts.flatMap((part) => problemsByRules(...part))];
 }

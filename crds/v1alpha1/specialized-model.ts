@@ -36,6 +36,7 @@ const modelUri = withRules(
 );
 
 const commit = /^[0-9a-f]{40}$/;
+const partOfSeveral = /-[0-9]{5}-of-[0-9]{5}\.gguf$/;
 
 const modelSource = withRules(
   z.object({
@@ -99,12 +100,6 @@ const modelSource = withRules(
     fieldPath: '.sha256',
   },
   {
-    rule: `!self.uri.startsWith('pvc://') || !has(self.sha256)`,
-    holds: ({ uri, sha256 }) => !uri.startsWith('pvc://') || sha256 === undefined,
-    message: 'model.sha256 is for downloads, hf:// and https://; what is in a claim is not verified: remove it',
-    fieldPath: '.sha256',
-  },
-  {
     rule: `!self.uri.startsWith('pvc://') || !has(self.credentials)`,
     holds: ({ uri, credentials }) => !uri.startsWith('pvc://') || credentials === undefined,
     message: 'model.credentials are for downloads, hf:// and https://; remove them',
@@ -117,11 +112,18 @@ const modelSource = withRules(
     fieldPath: '.cache',
   },
   {
-    rule: `self.uri.startsWith('pvc://') || !self.uri.matches(r'-[0-9]{5}-of-[0-9]{5}\\.gguf$')`,
-    holds: ({ uri }) => uri.startsWith('pvc://') || !/-[0-9]{5}-of-[0-9]{5}\.gguf$/.test(uri),
+    rule: `!self.uri.startsWith('https://') || !self.uri.matches(r'${partOfSeveral.source}')`,
+    holds: ({ uri }) => !uri.startsWith('https://') || !partOfSeveral.test(uri),
     message:
-      'model.uri names one part of a GGUF in several parts, and only that one would be downloaded; join them with llama-gguf-split --merge',
+      'model.uri names one part of a GGUF in several parts, and https:// is one file: join them with llama-gguf-split --merge',
     fieldPath: '.uri',
+  },
+  {
+    rule: `!has(self.sha256) || !self.uri.matches(r'${partOfSeveral.source}')`,
+    holds: ({ uri, sha256 }) => sha256 === undefined || !partOfSeveral.test(uri),
+    message:
+      'model.sha256 is of one file, and model.uri names a GGUF in several parts: remove it, or join them with llama-gguf-split --merge',
+    fieldPath: '.sha256',
   },
 ).describe('The weights.');
 

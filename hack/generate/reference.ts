@@ -1,5 +1,6 @@
 import { group, pausedAnnotation } from '../../crds/names.ts';
 import { apiVersion, type KindDefinition } from './kinds.ts';
+import { rulesWithin } from './rules-within.ts';
 import type { Schema } from './structural.ts';
 
 /** A kind with its structural schema and the text of its sample manifest. */
@@ -117,23 +118,11 @@ function limits({ minimum, maximum, maxLength, minItems, maxItems, enum: values,
   return '';
 }
 
-/** Every rule with the field that it blames. */
 function ruleTable(schema: Schema): string {
-  const found = rulesWithin(schema, '');
   return table(
     ['Field', 'Message', 'Rule'],
-    found.map(({ path, message, rule }) => [code(path), message, code(rule)]),
+    rulesWithin(schema).map(({ field, message, rule }) => [code(field), message, code(rule)]),
   );
-}
-
-function rulesWithin(schema: Schema, path: string): { path: string; message: string; rule: string }[] {
-  const own = (schema['x-kubernetes-validations'] ?? []).map(({ rule, message, fieldPath = '' }) => ({
-    path: `${path}${fieldPath}`.replace(/^\./, ''),
-    message,
-    rule,
-  }));
-  const below = Object.entries(schema.properties ?? {}).flatMap(([name, part]) => rulesWithin(part, `${path}.${name}`));
-  return [...own, ...below, ...(schema.items ? rulesWithin(schema.items, `${path}[]`) : [])];
 }
 
 function table(head: string[], body: string[][]): string {

@@ -1,0 +1,300 @@
+import type { Changes } from './change.ts';
+import type { KindCases } from './rule-cases.ts';
+
+const label = 'must be lower-case letters, digits and "-", with a letter or digit at either end';
+const objectName =
+  'must be the name of an object: lower-case letters, digits, "-" and ".", with a letter or digit at either end';
+const secretKey = 'must be a key of a Secret: letters, digits, "-", "_" and "."';
+const duration = 'must be a duration of more than zero and at most 1h, in whole numbers with units: 300ms, 10s, 1m30s';
+
+const openAI = { type: 'OpenAI', model: 'flagship', apiKey: { name: 'openai', key: 'token' } };
+const compatible = { type: 'OpenAICompatible', model: 'flagship', url: 'https://api.example.com/v1' };
+const provider = (value: object): Changes => ({ 'spec.backends[1]': { name: 'flagship', provider: value } });
+const url = (value: string): Changes => provider({ ...compatible, url: value });
+const key = (value: object): Changes => ({
+  'spec.access.keys[0]': { name: 'web', secretRef: { name: 'web', key: 'token' }, ...value },
+});
+const labels = (...names: string[]): Changes => ({ 'spec.output.labels': names.map((name) => ({ name })) });
+
+export const routingPolicyCases: KindCases = {
+  kind: 'RoutingPolicy',
+  base: {
+    apiVersion: 'cadre.dev/v1alpha1',
+    kind: 'RoutingPolicy',
+    metadata: { name: 'triage' },
+    spec: {
+      access: { keys: [{ name: 'web', secretRef: { name: 'web', key: 'token' } }] },
+      backends: [
+        { name: 'specialist', modelRef: { name: 'tickets' } },
+        { name: 'flagship', provider: openAI },
+      ],
+      split: [
+        { backend: 'specialist', weight: 90 },
+        { backend: 'flagship', weight: 10 },
+      ],
+    },
+  } as KindCases['base'],
+  rules: [
+    {
+      field: 'metadata.name',
+      message:
+        'metadata.name must be at most 45 characters: lower-case letters, digits and "-", with a letter or digit at either end',
+      keeps: [{ 'metadata.name': 'a'.repeat(45) }, { 'metadata.name': '7b-triage' }],
+      breaks: [{ 'metadata.name': 'a'.repeat(46) }, { 'metadata.name': 'triage.v2' }],
+    },
+    {
+      field: 'spec.model',
+      message: 'model must be letters, digits, "-", ".", "_" and ":", with a letter or digit first',
+      keeps: [{ 'spec.model': 'Triage_1.5:latest' }, { 'spec.model': '7b' }],
+      breaks: ['support/triage', '-a', 'a b', 'ä', '.a'].map((model) => ({ 'spec.model': model })),
+    },
+    {
+      field: 'spec.access',
+      message: 'access needs exactly one of keys (who may call) and mode: Open (anyone may)',
+      keeps: [{ 'spec.access': { mode: 'Open' } }, {}],
+      breaks: [{ 'spec.access': {} }, { 'spec.access.mode': 'Open' }],
+    },
+    {
+      field: 'spec.access.keys[].name',
+      message: label,
+      keeps: [key({ name: 'web-1' })],
+      breaks: [key({ name: 'Web' }), key({ name: 'a b' })],
+    },
+    {
+      field: 'spec.access.keys[].secretRef.name',
+      message: objectName,
+      keeps: [key({ secretRef: { name: 'web.key-1', key: 'token' } })],
+      breaks: [key({ secretRef: { name: '../web', key: 'token' } }), key({ secretRef: { name: 'Web', key: 'token' } })],
+    },
+    {
+      field: 'spec.access.keys[].secretRef.key',
+      message: secretKey,
+      keeps: [key({ secretRef: { name: 'web', key: 'API_KEY.txt' } })],
+      breaks: [key({ secretRef: { name: 'web', key: 'a/b' } })],
+    },
+    {
+      field: 'spec.backends[].name',
+      message: label,
+      keeps: [{ 'spec.backends[2]': { name: 'b-2', modelRef: { name: 'tickets' } } }],
+      breaks: [{ 'spec.backends[2]': { name: 'B2', modelRef: { name: 'tickets' } } }],
+    },
+    {
+      field: 'spec.backends[]',
+      message: 'a backend needs exactly one of modelRef and provider',
+      keeps: [{}],
+      breaks: [
+        { 'spec.backends[1]': { name: 'flagship' } },
+        { 'spec.backends[1]': { name: 'flagship', modelRef: { name: 'tickets' }, provider: openAI } },
+      ],
+    },
+    {
+      field: 'spec.backends[].modelRef.name',
+      message: label,
+      keeps: [{ 'spec.backends[0].modelRef.name': 'qwen3-8b' }],
+      breaks: [{ 'spec.backends[0].modelRef.name': 'support/tickets' }],
+    },
+    {
+      field: 'spec.backends[].provider.url',
+      message:
+        'provider.url must be https://HOST[:PORT][/PATH] in lower-case host, without user name, query, fragment, "%", ".." or a "/" at its end',
+      keeps: [
+        url('https://api.example.com'),
+        url('https://api.example.com:8443/v1'),
+        url('https://gateway.example.com/v1/account/a_b~c/openai:v1@x'),
+        url('https://203.0.113.7/v1'),
+        url('https://api.example.com/.well-known/v1'),
+      ],
+      breaks: [
+        url('http://api.example.com/v1'),
+        url('https://user:secret@api.example.com/v1'),
+        url('https://user@api.example.com/v1'),
+        url('https://api.example.com/v1?key=1'),
+        url('https://api.example.com/v1#a'),
+        url('https://api.example.com/v1/'),
+        url('https://api.example.com//v1'),
+        url('https://api.example.com/../v1'),
+        url('https://api.example.com/a/..'),
+        url('https://api.example.com/%76'),
+        url('https://API.example.com/v1'),
+        url('https:///v1'),
+        url('https://api.example.com:0/v1'),
+        url('https://api.example.com\\@evil.example/v1'),
+        url('file:///etc/passwd'),
+        url('api.example.com/v1'),
+        url('https://api.example.com/v 1'),
+      ],
+    },
+    {
+      field: 'spec.backends[].provider.url',
+      message: 'provider.url is for provider.type OpenAICompatible only; remove it, or change the type',
+      keeps: [provider(openAI), provider(compatible)],
+      breaks: [provider({ ...openAI, url: 'https://api.example.com/v1' })],
+    },
+    {
+      field: 'spec.backends[].provider.url',
+      message: 'provider.url is required with provider.type OpenAICompatible, e.g. https://api.example.com/v1',
+      keeps: [provider(compatible), provider(openAI)],
+      breaks: [provider({ ...compatible, url: undefined })],
+    },
+    {
+      field: 'spec.backends[].provider.apiKey',
+      message: 'provider.apiKey is required with provider.type OpenAI: the Secret with the API key',
+      keeps: [provider(openAI), provider(compatible)],
+      breaks: [provider({ ...openAI, apiKey: undefined })],
+    },
+    {
+      field: 'spec.backends[].provider.apiKey.name',
+      message: objectName,
+      keeps: [provider({ ...compatible, apiKey: { name: 'a.b-c', key: 'token' } })],
+      breaks: [provider({ ...openAI, apiKey: { name: 'a/b', key: 'token' } })],
+    },
+    {
+      field: 'spec.backends[].provider.apiKey.key',
+      message: secretKey,
+      keeps: [provider({ ...openAI, apiKey: { name: 'openai', key: 'OPENAI_API_KEY' } })],
+      breaks: [provider({ ...openAI, apiKey: { name: 'openai', key: 'a b' } })],
+    },
+    {
+      field: 'spec.split',
+      message: 'split needs at least one weight above 0',
+      keeps: [{ 'spec.split[1].weight': 0 }],
+      breaks: [{ 'spec.split[0].weight': 0, 'spec.split[1].weight': 0 }],
+    },
+    {
+      field: 'spec.split',
+      message: 'each backend in split must be the name of one in backends',
+      keeps: [{ 'spec.split': [{ backend: 'flagship', weight: 1 }] }],
+      breaks: [{ 'spec.split[1].backend': 'flagsihp' }],
+    },
+    {
+      field: 'spec.fallback',
+      message: 'each name in fallback must be the name of one in backends',
+      keeps: [{ 'spec.fallback': ['flagship', 'specialist'] }, { 'spec.fallback': [] }],
+      breaks: [{ 'spec.fallback': ['flagship', 'other'] }],
+    },
+    {
+      field: 'spec.fallback',
+      message: 'fallback must name each backend at most once',
+      keeps: [{ 'spec.fallback': ['specialist', 'flagship'] }],
+      breaks: [{ 'spec.fallback': ['flagship', 'specialist', 'flagship'] }],
+    },
+    {
+      field: 'spec.output.labels[].name',
+      message: 'a label must have no control characters or line breaks, and no space at either end',
+      keeps: [labels('billing', 'lost or stolen card'), labels('退款', 'Überweisung', '🙂'), labels('a', '"\\{}[]|*')],
+      breaks: [
+        labels('billing', ' refund'),
+        labels('billing', 'refund '),
+        labels('billing', 're\nfund'),
+        labels('billing', 're\tfund'),
+        labels('billing', 'refund\u0000'),
+        labels('billing', 'refund\u00a0'),
+        labels('billing', 're\u2028fund'),
+        labels('billing', 're\u0085fund'),
+        labels('billing', ' '),
+      ],
+    },
+    ...['firstByte', 'idle', 'total'].map((name) => ({
+      field: `spec.timeouts.${name}`,
+      message: duration,
+      keeps: ['1ms', '5s', '1m30s', '1h', '60m'].map((value) => ({
+        'spec.timeouts': { firstByte: '1ms', total: '1h', [name]: value },
+      })),
+      breaks: ['', '0s', '0h0ms', '61m', '1h1ms', '10', '1.5s', '-1s', '1d', ' 1s', '999999h999999h'].map((value) => ({
+        'spec.timeouts': { firstByte: '1ms', total: '1h', [name]: value },
+      })),
+    })),
+    {
+      field: 'spec.timeouts.total',
+      message: 'timeouts.total must be at least timeouts.firstByte, which is 10s unless it is set',
+      keeps: [{ 'spec.timeouts.total': '10s' }, { 'spec.timeouts': { firstByte: '1m', total: '60s' } }],
+      breaks: [{ 'spec.timeouts.total': '9s' }, { 'spec.timeouts.firstByte': '2m' }],
+    },
+  ],
+  bounds: [
+    {
+      what: 'a policy says who may call',
+      changes: { 'spec.access': undefined },
+      field: 'spec.access',
+      message: 'Required value',
+    },
+    {
+      what: 'access by keys needs a key',
+      changes: { 'spec.access.keys': [] },
+      field: 'spec.access.keys',
+      message: 'should have at least 1 items',
+    },
+    {
+      what: 'a policy has backends',
+      changes: { 'spec.backends': undefined },
+      field: 'spec.backends',
+      message: 'Required value',
+    },
+    {
+      what: 'a policy has a split',
+      changes: { 'spec.split': [] },
+      field: 'spec.split',
+      message: 'should have at least 1 items',
+    },
+    {
+      what: 'two backends have two names',
+      changes: { 'spec.backends[1].name': 'specialist' },
+      field: 'spec.backends[1]',
+      message: 'Duplicate value: {"name":"specialist"}',
+    },
+    {
+      what: 'a backend has one weight',
+      changes: { 'spec.split[1].backend': 'specialist' },
+      field: 'spec.split[1]',
+      message: 'Duplicate value: {"backend":"specialist"}',
+    },
+    {
+      what: 'labels differ',
+      changes: labels('billing', 'billing'),
+      field: 'spec.output.labels[1]',
+      message: 'Duplicate value: {"name":"billing"}',
+    },
+    {
+      what: 'one label is no choice',
+      changes: labels('billing'),
+      field: 'spec.output.labels',
+      message: 'should have at least 2 items',
+    },
+    {
+      what: 'keys have names of their own',
+      changes: { 'spec.access.keys[1]': { name: 'web', secretRef: { name: 'other', key: 'token' } } },
+      field: 'spec.access.keys[1]',
+      message: 'Duplicate value: {"name":"web"}',
+    },
+    {
+      what: 'weights are not negative',
+      changes: { 'spec.split[0].weight': -1 },
+      field: 'spec.split[0].weight',
+      message: 'should be greater than or equal to 0',
+    },
+    {
+      what: 'weights are at most a million',
+      changes: { 'spec.split[0].weight': 1_000_001 },
+      field: 'spec.split[0].weight',
+      message: 'should be less than or equal to 1000000',
+    },
+    {
+      what: 'providers that do not exist are refused',
+      changes: { 'spec.backends[1].provider.type': 'Anthropic' },
+      field: 'spec.backends[1].provider.type',
+      message: 'supported values: "OpenAI", "OpenAICompatible"',
+    },
+    {
+      what: 'a reference to a model has at most 45 characters',
+      changes: { 'spec.backends[0].modelRef.name': 'a'.repeat(46) },
+      field: 'spec.backends[0].modelRef.name',
+      message: 'may not be more than 45 bytes',
+    },
+    {
+      what: 'access that is open is said in one word',
+      changes: { 'spec.access': { mode: 'open' } },
+      field: 'spec.access.mode',
+      message: 'supported values: "Open"',
+    },
+  ],
+};
