@@ -13,9 +13,10 @@ import (
 	_ "github.com/coredns/coredns/plugin/template"
 )
 
-// The stock build links every plugin, clouds' SDKs among them; a cluster's DNS needs these few, in CoreDNS's own order.
+// runCoreDNS runs CoreDNS with the few plugins that a cluster's DNS needs: the stock build links all of them, with the
+// SDKs of clouds. A question meets them in this order; the last one answers what none before it knows.
 func runCoreDNS() int {
-	dnsserver.Directives = []string{"health", "ready", "prometheus", "errors", "cache", "template", "hosts", "kubernetes"}
+	dnsserver.Directives = []string{"health", "ready", "prometheus", "errors", "cache", "hosts", "kubernetes", "template"}
 	coremain.Run()
 	return 0
 }
