@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, type Registry } from 'prom-client';
 import type { Credentials } from './credentials.ts';
 import { isKubeError, KubeError } from './errors.ts';
-import { type Answer, parseAnswer, type Request, Transport } from './transport.ts';
+import { type Answer, parseAnswer, type Request, Transport, type TransportOptions } from './transport.ts';
 import type {
   ApplyOptions,
   CallOptions,
@@ -24,14 +24,9 @@ const listMs = 60_000;
 const throttledRetries = 3;
 const longestThrottleMs = 5000;
 
-export interface ClientOptions {
-  /** e.g. `cadre-operator/0.1.0`. */
-  userAgent: string;
+export interface ClientOptions extends TransportOptions {
   /** Where `rest_client_requests_total` is counted. */
   registry?: Registry;
-  /** HTTP/1.1 only; for tests and for servers whose HTTP/2 misbehaves. */
-  allowH2?: boolean;
-  connections?: number;
 }
 
 /**

@@ -2,9 +2,19 @@ import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { Credentials, TlsMaterial } from './credentials.ts';
 import { errorOfAnswer, KubeError } from './errors.ts';
 
-/** Liveness of an HTTP/2 connection is checked this often; one that does not answer is replaced. */
-const pingMs = 15_000;
+const defaultPingMs = 15_000;
 const connectMs = 10_000;
+
+export interface TransportOptions {
+  /** e.g. `cadre-operator/0.1.0`. */
+  userAgent: string;
+  /** HTTP/1.1 only; for servers whose HTTP/2 misbehaves. */
+  allowH2?: boolean;
+  /** The most connections. Default: 32. */
+  connections?: number;
+  /** How often an HTTP/2 connection is checked; one that does not answer until the next check is replaced. Default: 15 s. */
+  pingMs?: number;
+}
 
 /** One request, before it has an answer. */
 export interface Request {
@@ -37,7 +47,7 @@ export class Transport {
   #headers = new Map<string, string[]>();
   #headersFor: string | undefined;
 
-  constructor(credentials: Credentials, options: { userAgent: string; connections?: number; allowH2?: boolean }) {
+  constructor(credentials: Credentials, options: TransportOptions) {
     const url = new URL(credentials.server);
     this.host = url.host;
     this.#prefix = url.pathname.replace(/\/+$/, '');
@@ -48,7 +58,7 @@ export class Transport {
       connections: options.connections ?? 32,
       allowH2,
       connect: rotatingConnector(credentials, allowH2),
-      h2Options: { pingInterval: pingMs, maxConcurrentStreams: 100 },
+      h2Options: { pingInterval: options.pingMs ?? defaultPingMs, maxConcurrentStreams: 100 },
       keepAliveTimeout: 30_000,
     });
   }
