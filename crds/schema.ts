@@ -54,24 +54,31 @@ export function isDuration(value: string): boolean {
   return new RegExp(durationPattern).test(value);
 }
 
-/** A Kubernetes quantity, e.g. `500m`, `2Gi`; a number is taken as well, as Kubernetes does. */
+/** An integer or a string. What it may be, its rule says. */
+function intOrString(maxLength: number, rule: Rule<string | number>) {
+  const either = z.union([z.int(), z.string().max(maxLength)]);
+  return withRules(either.meta({ 'x-kubernetes-int-or-string': true, maxLength }), rule);
+}
+
+/** A Kubernetes quantity, e.g. `500m`, `2Gi`; a whole number is taken as well, as Kubernetes does. */
 export const quantity = () =>
-  z.union([z.int32().min(0), z.string().max(maxQuantityLength).regex(new RegExp(quantityPattern))]).meta({
-    'x-kubernetes-int-or-string': true,
+  intOrString(maxQuantityLength, {
+    rule: `type(self) == int ? int(self) >= 0 : string(self).matches(r'${quantityPattern}')`,
+    holds: (self) => (typeof self === 'number' ? self >= 0 : new RegExp(quantityPattern).test(self)),
+    message: 'must be a quantity that is not negative, such as 2, 500m or 16Gi; with a fraction in quotes, as "1.5"',
     pattern: quantityPattern,
-    minimum: 0,
-    maxLength: maxQuantityLength,
   });
 
 const percentPattern = '^(100|[1-9]?[0-9])%$';
+const mostPods = 10_000;
 
 /** A number of pods or a percentage, as in a Deployment's strategy. */
-export const intOrPercent = () =>
-  z.union([z.int32().min(0), z.string().max(4).regex(new RegExp(percentPattern))]).meta({
-    'x-kubernetes-int-or-string': true,
+export const podsOrPercent = () =>
+  intOrString(4, {
+    rule: `type(self) == int ? int(self) >= 0 && int(self) <= ${mostPods} : string(self).matches(r'${percentPattern}')`,
+    holds: (self) => (typeof self === 'number' ? self >= 0 && self <= mostPods : new RegExp(percentPattern).test(self)),
+    message: `must be a number of pods from 0 to ${mostPods}, or a percentage from 0% to 100%`,
     pattern: percentPattern,
-    minimum: 0,
-    maxLength: 4,
   });
 
 const secretName = () => objectName().describe('Name of a Secret in the same namespace.');

@@ -6,10 +6,10 @@ import {
   atomicList,
   condition,
   dnsLabel,
-  intOrPercent,
   mapList,
   nameRule,
   objectName,
+  podsOrPercent,
   quantity,
   secretKeyRefOr,
   text,
@@ -230,10 +230,10 @@ export const specializedModelSpec = withRules(
       .describe('Number of replicas; an HPA or KEDA writes it through /scale. Required.'),
     updateStrategy: withRules(
       z.object({
-        maxSurge: intOrPercent()
+        maxSurge: podsOrPercent()
           .default(1)
           .describe('Pods above replicas while rolling out: a number or a percentage.'),
-        maxUnavailable: intOrPercent()
+        maxUnavailable: podsOrPercent()
           .default(0)
           .describe('Pods of replicas that may be missing while rolling out: a number or a percentage.'),
       }),

@@ -297,4 +297,11 @@ export const routingPolicyCases: KindCases = {
       message: 'supported values: "Open"',
     },
   ],
+  unknown: {
+    'spec.timeouts.first': { 'spec.timeouts.first': '1s' },
+    'spec.split[0].percent': { 'spec.split[0].percent': 90 },
+    'spec.escalation': { 'spec.escalation': { steps: [] } },
+    'spec.backends[0].maxConcurrency': { 'spec.backends[0].maxConcurrency': 512 },
+    'spec.access.keys[0].value': { 'spec.access.keys[0].value': 'secret' },
+  },
 };

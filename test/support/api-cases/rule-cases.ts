@@ -27,4 +27,6 @@ export interface KindCases {
   base: object & { metadata: { name: string } };
   rules: readonly RuleCases[];
   bounds: readonly BoundCases[];
+  /** Fields that do not exist, with what sets them. */
+  unknown: Readonly<Record<string, Changes>>;
 }

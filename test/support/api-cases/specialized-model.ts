@@ -321,6 +321,27 @@ export const specializedModelCases: KindCases = {
       ],
       breaks: [requests('2', '1', name), requests(2, '1500m', name), requests('1Gi', '1G', name)],
     })),
+    ...['requests', 'limits'].flatMap((list) =>
+      ['cpu', 'memory', 'ephemeral-storage'].map((name) => ({
+        field: `spec.resources.${list}.${name}`,
+        message:
+          'must be a quantity that is not negative, such as 2, 500m or 16Gi; with a fraction in quotes, as "1.5"',
+        keeps: [0, 2, 2 ** 40, '500m', '16Gi', '1.5', '.5', '1e3', '12E'].map((value) => ({
+          [`spec.resources.${list}.${name}`]: value,
+        })),
+        breaks: [-1, '-1', '+1', '16GB', '1gi', 'many', '', '1e100'].map((value) => ({
+          [`spec.resources.${list}.${name}`]: value,
+        })),
+      })),
+    ),
+    ...['maxSurge', 'maxUnavailable'].map((name) => ({
+      field: `spec.updateStrategy.${name}`,
+      message: 'must be a number of pods from 0 to 10000, or a percentage from 0% to 100%',
+      keeps: [1, 10_000, '1%', '100%'].map((value) => ({ 'spec.updateStrategy': { [name]: value } })),
+      breaks: [-1, 10_001, 2 ** 40, '101%', '-1%', '01%', '1', '%', ''].map((value) => ({
+        'spec.updateStrategy': { [name]: value },
+      })),
+    })),
     {
       field: 'spec.updateStrategy',
       message:
@@ -375,7 +396,7 @@ export const specializedModelCases: KindCases = {
       what: 'replicas are a whole number',
       changes: { 'spec.replicas': 1.5 },
       field: 'spec.replicas',
-      message: 'must be of type integer',
+      message: 'must be of type int32: "float64"',
     },
     {
       what: 'replicas are a number, not a string',
@@ -419,36 +440,6 @@ export const specializedModelCases: KindCases = {
       message: 'Duplicate value: {"name":"A"}',
     },
     {
-      what: 'quantities are not negative',
-      changes: { 'spec.resources.limits.cpu': '-1' },
-      field: 'spec.resources.limits.cpu',
-      message: 'should match',
-    },
-    {
-      what: 'quantities that are numbers are not negative',
-      changes: { 'spec.resources.limits.cpu': -1 },
-      field: 'spec.resources.limits.cpu',
-      message: 'should be greater than or equal to 0',
-    },
-    {
-      what: 'quantities have units that Kubernetes knows',
-      changes: { 'spec.resources.limits.memory': '16GB' },
-      field: 'spec.resources.limits.memory',
-      message: 'should match',
-    },
-    {
-      what: 'a surge is a number or a percentage',
-      changes: { 'spec.updateStrategy.maxSurge': '101%' },
-      field: 'spec.updateStrategy.maxSurge',
-      message: 'should match',
-    },
-    {
-      what: 'a surge is not negative',
-      changes: { 'spec.updateStrategy.maxSurge': -1 },
-      field: 'spec.updateStrategy.maxSurge',
-      message: 'should be greater than or equal to 0',
-    },
-    {
       what: 'a URI has an end',
       changes: uri(`pvc://models/${'a'.repeat(1020)}.gguf`),
       field: 'spec.model.uri',
@@ -461,4 +452,12 @@ export const specializedModelCases: KindCases = {
       message: 'must have at most 64 items',
     },
   ],
+  unknown: {
+    'spec.replica': { 'spec.replica': 1 },
+    'spec.scaling': { 'spec.scaling': { minReplicas: 0, maxReplicas: 2 } },
+    'spec.model.url': { 'spec.model.url': 'https://example.com/m.gguf' },
+    'spec.engine.env[0].valueFrom': { 'spec.engine.env': [{ name: 'A', value: '', valueFrom: {} }] },
+    'spec.gpu.resourceName': { 'spec.gpu': { profile: 'l4', resourceName: 'nvidia.com/gpu' } },
+    'status.phase': { 'status.phase': 'Running' },
+  },
 };
