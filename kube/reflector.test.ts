@@ -9,7 +9,6 @@ import { type Asked, type Reply, type ScriptedServer, scriptedServer } from './t
 import { until } from './testing/until.ts';
 
 const timing: Partial<ListWatchTiming> = { backOffMs: 1, unreachableMs: 20, refusedMs: 20 };
-const path = '/api/v1/configmaps';
 const expired = {
   kind: 'Status',
   status: 'Failure',
@@ -80,7 +79,7 @@ describe('a reflector', () => {
     reflector.start();
     expect(await reflector.synced()).toBe(true);
     expect(names()).toEqual(['a', 'b']);
-    expect(lists().map(({ query }) => [...query.keys()])).toEqual([['limit'], ['limit', 'continue']]);
+    expect(lists().map(({ query }) => Array.from(query.keys()))).toEqual([['limit'], ['limit', 'continue']]);
     await until('a watch', () => watches().length === 1);
     const query = server.asked.at(-1)?.query;
     expect(query?.get('resourceVersion')).toBe('9');
