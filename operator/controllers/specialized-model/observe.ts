@@ -1,0 +1,65 @@
+import { pausedAnnotation } from '../../../crds/names.ts';
+import { parseSpecializedModel } from '../../../crds/parse.ts';
+import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
+import type { ObjectKey, Store } from '../../../kube/types.ts';
+import type { Caches, Node, Pod, SecretReader, SecretView } from '../../context.ts';
+import type { ModelObjects } from '../../resources/model-objects.ts';
+
+/** How Secrets know who asked for them. */
+export const controllerName = 'specialized-model';
+
+/** Everything that a decision about one model is made from. */
+export interface SeenModel {
+  key: ObjectKey;
+  /** With its defaults, when its spec is valid. */
+  model: SpecializedModel;
+  /** What is wrong with its spec; nothing else of it may be read then. */
+  problems: readonly string[];
+  paused: boolean;
+  /** Objects that have the names of the model's children, and its label. */
+  children: Partial<ModelObjects>;
+  /** All pods with the model's label. */
+  pods: readonly Pod[];
+  nodes: Store<Node>;
+  /** The Secret of its credentials, when it names one. */
+  credentials?: SecretView;
+}
+
+/** Looks at the caches. Undefined for a model that is gone or going: garbage collection does the rest. */
+export function observe(key: ObjectKey, caches: Caches, secrets: SecretReader): SeenModel | undefined {
+  const reader = { controller: controllerName, key };
+  const found = caches.models.get(key);
+  if (!found || found.metadata.deletionTimestamp !== undefined) {
+    secrets.forget(reader);
+    return undefined;
+  }
+  const parsed = parseSpecializedModel(found);
+  const model = parsed.ok ? parsed.value : found;
+  const credentials = parsed.ok ? parsed.value.spec.model.credentials : undefined;
+  if (!credentials) secrets.forget(reader);
+  return {
+    key,
+    model,
+    problems: parsed.ok ? [] : parsed.problems,
+    paused: found.metadata.annotations?.[pausedAnnotation] === 'true',
+    children: liveChildren(key, caches),
+    pods: caches.pods.byIndex('model', key),
+    nodes: caches.nodes,
+    ...(credentials && { credentials: secrets.view(model.metadata.namespace, credentials.name, reader) }),
+  };
+}
+
+function liveChildren(key: ObjectKey, caches: Caches): Partial<ModelObjects> {
+  const serviceAccounts = caches.serviceAccounts.get(key);
+  const networkPolicies = caches.networkPolicies.get(key);
+  const services = caches.services.get(key);
+  const podDisruptionBudgets = caches.podDisruptionBudgets.get(key);
+  const deployments = caches.deployments.get(key);
+  return {
+    ...(serviceAccounts && { serviceAccounts }),
+    ...(networkPolicies && { networkPolicies }),
+    ...(services && { services }),
+    ...(podDisruptionBudgets && { podDisruptionBudgets }),
+    ...(deployments && { deployments }),
+  };
+}

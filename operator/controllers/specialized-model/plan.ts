@@ -1,0 +1,57 @@
+import type { OperatorConfig } from '../../config.ts';
+import { refusedArgs } from '../../engines/refused-flags.ts';
+import { engines } from '../../engines/registry.ts';
+import { type ModelObjects, modelObjects } from '../../resources/model-objects.ts';
+import { credentialsProblem } from './credentials.ts';
+import type { SeenModel } from './observe.ts';
+import type { Problem } from './reasons.ts';
+
+/** What is to be done about a model. */
+export type Plan =
+  /** A Secret has not been read yet: nothing can be said. */
+  | { state: 'Waiting' }
+  /** The spec is refused: what runs is left as it is, so that the last good one keeps serving. */
+  | { state: 'Refused'; problem: Problem }
+  | {
+      state: 'Accepted';
+      objects: ModelObjects;
+      /** Children of an earlier model of this name, which stand in the way until they are gone. */
+      leftovers: (keyof ModelObjects)[];
+    };
+
+/** Decides, from what was seen and the configuration alone. */
+export function planModel(seen: SeenModel, config: OperatorConfig): Plan {
+  const { model, problems, credentials } = seen;
+  if (problems.length > 0) return refused('InvalidSpec', problems.join('; '));
+  const { spec } = model;
+  const args = refusedArgs(engines[spec.engine.type].rules, spec.engine);
+  if (args.length > 0) return refused('InvalidArgs', args.join('; '));
+  const profile =
+    spec.gpu &&
+    (Object.hasOwn(config.gpuProfiles, spec.gpu.profile) ? config.gpuProfiles[spec.gpu.profile] : undefined);
+  if (spec.gpu && !profile) return refused('UnknownGpuProfile', unknownProfile(spec.gpu.profile, config));
+  if (spec.model.credentials && credentials) {
+    const problem = credentialsProblem(spec.model.uri, spec.model.credentials, credentials);
+    if (problem === 'Waiting') return { state: 'Waiting' };
+    if (problem) return { state: 'Refused', problem };
+  }
+  return { state: 'Accepted', objects: modelObjects(model, config, profile), leftovers: leftovers(seen) };
+}
+
+function refused(reason: Problem['reason'], message: string): Plan {
+  return { state: 'Refused', problem: { reason, message } };
+}
+
+function unknownProfile(profile: string, { gpuProfiles }: OperatorConfig): string {
+  const known = Object.keys(gpuProfiles).sort();
+  const choice = known.length > 0 ? `it must be one of ${known.join(', ')}` : 'there are none';
+  return `spec.gpu.profile ${profile} is not in the operator's configuration: ${choice}`;
+}
+
+/** A model that was deleted and made again at once meets its predecessor's children before garbage collection does. */
+function leftovers({ model, children }: SeenModel): (keyof ModelObjects)[] {
+  return (Object.keys(children) as (keyof ModelObjects)[]).filter((kind) => {
+    const owner = children[kind]?.metadata.ownerReferences?.find(({ controller }) => controller);
+    return owner?.kind === model.kind && owner.name === model.metadata.name && owner.uid !== model.metadata.uid;
+  });
+}
