@@ -1,0 +1,24 @@
+import type { Failure } from '../providers/failure.ts';
+
+/** What a reader may do to the connection that it reads from. */
+export interface Flow {
+  /** Something of the answer arrived: the time until the next piece begins anew. */
+  progressed(): void;
+  /** Stops reading, and the clock with it: the client is the slow one. */
+  pause(): void;
+  resume(): void;
+  /** Ends the attempt. */
+  fail(failure: Failure): void;
+}
+
+/** After a piece: go on, the answer is complete, or it is none. */
+export type Verdict = undefined | 'Complete' | Failure;
+
+/** Makes an answer of the body of a 2xx. */
+export interface AnswerReader {
+  /** Head of the answer. */
+  begin(flow: Flow, contentType: string): Verdict;
+  data(chunk: Buffer): Verdict;
+  /** The body ended before the reader called the answer complete. */
+  end(): Verdict;
+}

@@ -1,0 +1,128 @@
+import { scanMembers } from '../json/scan.ts';
+import { type Failure, interrupted, invalidAnswer } from '../providers/failure.ts';
+import { type TokenUsage, usageOf } from './document.ts';
+import { isDone, isUsageOnly, looksLikeObject, needsReading, notAStream, readEvent } from './events.ts';
+import type { AnswerReader, Flow, Verdict } from './reader.ts';
+import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
+
+const dataPrefix = Buffer.from('data: ');
+const eventEnd = Buffer.from('\n\n');
+const doneEvent = Buffer.from('data: [DONE]\n\n');
+const modelName = [Buffer.from('model')];
+
+/** Where a stream goes. */
+export interface Sink {
+  /** Called once, before the first byte: from here on nobody else can answer. */
+  commit(): void;
+  /** False when the client does not keep up; `drained` is called once it does again. */
+  write(bytes: Buffer, drained: () => void): boolean;
+}
+
+export interface RelayOptions {
+  backend: string;
+  interruptedReason: string | undefined;
+  /** The model's public name, in JSON. */
+  publicName: Buffer;
+  /** The client did not ask for the event with the usage. */
+  dropUsage: boolean;
+  sink: Sink;
+}
+
+/** A stream that is passed on event by event, as fast as the client reads. */
+export class RelayedAnswer implements AnswerReader {
+  readonly #options: RelayOptions;
+  readonly #reason: Buffer | undefined;
+  readonly #parser = new SseParser((event) => this.#onEvent(event));
+  #flow: Flow | undefined;
+  #pieces: Buffer[] = [];
+  #verdict: Verdict;
+  #committed = false;
+  usage: TokenUsage | undefined;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    const { interruptedReason } = options;
+    this.#reason = interruptedReason === undefined ? undefined : Buffer.from(`"${interruptedReason}"`);
+  }
+
+  begin(flow: Flow, contentType: string): Verdict {
+    this.#flow = flow;
+    return contentType.startsWith('text/event-stream') ? undefined : notAStream(this.#options.backend, contentType);
+  }
+
+  data(chunk: Buffer): Verdict {
+    try {
+      this.#parser.push(chunk);
+    } catch (error) {
+      if (!(error instanceof EventTooLarge)) throw error;
+      this.#verdict = invalidAnswer(this.#options.backend, `sent a broken stream: ${error.message}`);
+    }
+    return this.#pass();
+  }
+
+  end(): Verdict {
+    if (this.#parser.rest().toString().trim() !== 'data: [DONE]') return interrupted(this.#options.backend);
+    this.#pieces.push(doneEvent);
+    this.#verdict = 'Complete';
+    return this.#pass();
+  }
+
+  /** Sends what was read. Of an attempt that fails before its first byte was sent, nothing is. */
+  #pass(): Verdict {
+    const verdict = this.#verdict;
+    if (this.#pieces.length === 0 || (isFailure(verdict) && !this.#committed)) return verdict;
+    const bytes = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    if (!this.#committed) {
+      this.#committed = true;
+      this.#options.sink.commit();
+    }
+    const flow = this.#flow;
+    if (!this.#options.sink.write(bytes, () => flow?.resume()) && verdict === undefined) flow?.pause();
+    return verdict;
+  }
+
+  #onEvent(event: ServerSentEvent): void {
+    if (this.#verdict !== undefined || event.data.length === 0) return;
+    const { backend, interruptedReason, dropUsage, publicName } = this.#options;
+    this.#flow?.progressed();
+    if (isDone(event)) {
+      this.#pieces.push(doneEvent);
+      this.#verdict = 'Complete';
+      return;
+    }
+    let { data } = event;
+    if (!looksLikeObject(data)) {
+      this.#verdict = invalidAnswer(backend, 'sent an event that is not a JSON object');
+      return;
+    }
+    if (data.indexOf(0x0a) >= 0 || needsReading(event, this.#reason)) {
+      const { piece, failure } = readEvent(event, backend, interruptedReason);
+      if (failure) {
+        this.#verdict = failure;
+        return;
+      }
+      this.usage = usageOf(piece) ?? this.usage;
+      if (dropUsage && isUsageOnly(piece)) return;
+      if (data.indexOf(0x0a) >= 0) data = Buffer.from(JSON.stringify(piece)); // an event of one line again
+    }
+    this.#pieces.push(dataPrefix);
+    pushRenamed(this.#pieces, data, publicName);
+    this.#pieces.push(eventEnd);
+  }
+}
+
+function isFailure(verdict: Verdict): verdict is Failure {
+  return verdict !== undefined && verdict !== 'Complete';
+}
+
+/** Pushes an event with its `model` replaced, without copying it once more. */
+function pushRenamed(pieces: Buffer[], json: Buffer, name: Buffer): void {
+  let copied = 0;
+  scanMembers(json, modelName, (_, start, end) => {
+    pieces.push(json.subarray(0, start), name);
+    copied = end;
+    return false;
+  });
+  pieces.push(copied === 0 ? json : json.subarray(copied));
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { parseCIDR } from './providers/addresses.ts';
+
+const cidr = z
+  .string()
+  .refine((text) => parseCIDR(text) !== undefined, 'must be a range in CIDR notation, e.g. 10.0.0.0/8');
+
+/** Configuration of the router: a YAML file, written by the chart from its values. */
+export const routerConfigSchema = z.strictObject({
+  namespace: z.string().min(1).describe('Where the route Secrets are: the namespace of Cadre itself.'),
+  bodyLimitBytes: z
+    .int()
+    .min(1024)
+    .max(1024 * 1024 * 1024)
+    .default(10 * 1024 * 1024)
+    .describe('Largest request body.'),
+  client: z
+    .strictObject({
+      headersTimeoutSeconds: z
+        .int()
+        .min(1)
+        .max(3600)
+        .default(10)
+        .describe('How long a client may take to send headers.'),
+      bodyTimeoutSeconds: z.int().min(1).max(3600).default(30).describe('How long a client may take to send its body.'),
+      writeTimeoutSeconds: z
+        .int()
+        .min(1)
+        .max(3600)
+        .default(30)
+        .describe('How long a client may not read of its answer before it is cut off.'),
+      keepAliveSeconds: z.int().min(1).max(3600).default(75).describe('How long an idle connection is kept.'),
+    })
+    .prefault({}),
+  providers: z
+    .strictObject({
+      allowedCIDRs: z
+        .array(cidr)
+        .default([])
+        .describe('Address ranges where providers may be although they are private.'),
+      deniedCIDRs: z
+        .array(cidr)
+        .default([])
+        .describe(
+          "Public address ranges where they may not be: the cluster's pods and Services, where these are public.",
+        ),
+      caFile: z.string().min(1).optional().describe('File with further certificate authorities to trust (PEM).'),
+      connectTimeoutSeconds: z.int().min(1).max(60).default(5),
+    })
+    .prefault({}),
+  retries: z
+    .strictObject({
+      endpoints: z
+        .int()
+        .min(0)
+        .max(10)
+        .default(2)
+        .describe('How many further endpoints of one backend are tried before the next backend is.'),
+    })
+    .prefault({}),
+  accessLog: z
+    .strictObject({
+      sample: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.01)
+        .describe('Share of the requests that are logged; answers of status 500 and above always are.'),
+    })
+    .prefault({}),
+  drain: z
+    .strictObject({
+      delaySeconds: z
+        .int()
+        .min(0)
+        .max(300)
+        .default(5)
+        .describe('How long endpoints take to spread: requests are still accepted meanwhile.'),
+      deadlineSeconds: z.int().min(1).max(3600).default(60).describe('How long requests in flight may take to end.'),
+    })
+    .prefault({}),
+});
+
+export type RouterConfig = z.infer<typeof routerConfigSchema>;
+/** As it is written: what has a default may be left out. */
+export type RouterConfigInput = z.input<typeof routerConfigSchema>;

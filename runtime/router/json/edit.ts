@@ -1,0 +1,64 @@
+import { scanMembers, skipSpace } from './scan.ts';
+
+/** New values of members at the top level of a document, by name, each in JSON. */
+export type Changes = Readonly<Record<string, string | Buffer>>;
+
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const modelName = [Buffer.from('model')];
+
+/**
+ * The document with some members of its top level set, and every other byte as it was: numbers keep their digits, unknown
+ * fields their form. A member that is there twice is set twice, so that it does not matter which one a reader believes.
+ * The document must be a JSON object.
+ */
+export function setMembers(json: Buffer, changes: Changes): Buffer {
+  const names = Object.keys(changes);
+  if (names.length === 0) return json;
+  const values = names.map((name) => changes[name] as string | Buffer);
+  const seen = names.map(() => false);
+  const pieces: Buffer[] = [];
+  let copied = 0;
+  scanMembers(
+    json,
+    names.map((name) => Buffer.from(name)),
+    (name, start, end) => {
+      pieces.push(json.subarray(copied, start), toBuffer(values[name] as string | Buffer));
+      copied = end;
+      seen[name] = true;
+      return true;
+    },
+  );
+  pieces.push(json.subarray(copied));
+  if (!seen.includes(false)) return Buffer.concat(pieces);
+  return Buffer.concat(withNew(json, pieces, names, values, seen));
+}
+
+/** The answer or event with the value of its `model` replaced (`name` in JSON), every other byte as it was. */
+export function replaceModel(json: Buffer, name: Buffer): Buffer {
+  let result = json;
+  scanMembers(json, modelName, (_, start, end) => {
+    if (end - start !== name.length || name.compare(json, start, end) !== 0)
+      result = Buffer.concat([json.subarray(0, start), name, json.subarray(end)]);
+    return false;
+  });
+  return result;
+}
+
+/** Members that were not there come first in the document, which always has room for them: after its opening brace. */
+function withNew(json: Buffer, pieces: Buffer[], names: string[], values: (string | Buffer)[], seen: boolean[]) {
+  const opening = json.indexOf(openBrace) + 1;
+  const empty = json[skipSpace(json, opening)] === closeBrace;
+  const added: Buffer[] = [];
+  for (const [i, name] of names.entries()) {
+    if (seen[i]) continue;
+    added.push(Buffer.from(`${added.length > 0 ? ',' : ''}${JSON.stringify(name)}:`), toBuffer(values[i] as string));
+  }
+  const first = pieces[0] as Buffer;
+  const comma = Buffer.from(empty ? '' : ',');
+  return [first.subarray(0, opening), ...added, comma, first.subarray(opening), ...pieces.slice(1)];
+}
+
+function toBuffer(value: string | Buffer): Buffer {
+  return typeof value === 'string' ? Buffer.from(value) : value;
+}

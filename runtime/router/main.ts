@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { rootCertificates } from 'node:tls';
+import { modelLabel, routeLabel } from '../../crds/names.ts';
+import { connect } from '../../kube/connect.ts';
+import { Reflector } from '../../kube/reflector.ts';
+import { resources } from '../../kube/resources.ts';
+import type { Cluster } from '../../kube/types.ts';
+import pkg from '../../package.json' with { type: 'json' };
+import { readConfig } from '../../process/config.ts';
+import { errorMessage, UserError } from '../../process/errors.ts';
+import type { Logger } from '../../process/logger.ts';
+import { createRegistry } from '../../process/metrics.ts';
+import { listen, type Probes, serveProbes } from '../../process/probes.ts';
+import { type RouterConfig, type RouterConfigInput, routerConfigSchema } from './config.ts';
+import { drain } from './drain.ts';
+import { createRouterMetrics } from './metrics.ts';
+import type { RouterContext } from './pipeline/exchange.ts';
+import { addressCheck } from './providers/addresses.ts';
+import { guardedConnector, type Resolve } from './providers/guarded-connect.ts';
+import { Upstreams } from './providers/upstreams.ts';
+import { byModel, type EndpointSlice, EndpointSource, modelOf } from './routes/endpoint-source.ts';
+import { EndpointTable } from './routes/endpoint-table.ts';
+import { type RouteSecret, RouteSource } from './routes/route-source.ts';
+import type { RouteTable } from './routes/table.ts';
+import { createRouterServer } from './server.ts';
+
+export interface RouterOptions {
+  /** Exactly one of the two. */
+  configFile?: string | undefined;
+  config?: RouterConfigInput | undefined;
+  /** Where clients come; 0 takes a free one. */
+  port: number;
+  /** Default: every address. */
+  host?: string | undefined;
+  /** Where `/healthz`, `/readyz` and `/metrics` are; on the clients' port when absent. */
+  probePort?: number | undefined;
+  /** A kubeconfig file, for use outside of a cluster. */
+  kubeconfig?: string | undefined;
+  log: Logger;
+  /** Ends the router: it drains, then `runRouter` resolves. */
+  signal: AbortSignal;
+  /** Called when it listens, with the ports that it has. */
+  onListening?: ((ports: { port: number; probePort: number | undefined }) => void) | undefined;
+  /** The API server; by default that of the kubeconfig or of the cluster that this runs in. */
+  cluster?: Cluster | undefined;
+  /** How names of providers are resolved; `dns.lookup` by default. */
+  resolve?: Resolve | undefined;
+}
+
+/** Runs the router until `signal` aborts and the last request is answered. Rejects with a `UserError` for what a person can cure. */
+export async function runRouter(options: RouterOptions): Promise<void> {
+  const { log, signal } = options;
+  const config = configOf(options);
+  const registry = createRegistry();
+  const metrics = createRouterMetrics(registry);
+  const kubeconfig = options.kubeconfig === undefined ? undefined : { path: options.kubeconfig };
+  const userAgent = `cadre-router/${pkg.version}`;
+  const client = options.cluster ? undefined : await connect({ kubeconfig, registry, userAgent });
+  const cluster: Cluster = options.cluster ?? (client as NonNullable<typeof client>);
+
+  const upstreams = new Upstreams(providerConnector(config, options.resolve));
+  const routes = new RouteSource({
+    log,
+    metrics,
+    onTable: (table) => upstreams.retainProviders(providerOrigins(table)),
+  });
+  const endpoints = new EndpointTable();
+  const context: RouterContext = {
+    config,
+    log,
+    metrics,
+    routes,
+    endpoints,
+    upstreams,
+    random: Math.random,
+    draining: false,
+  };
+
+  const secrets = new Reflector<RouteSecret>({
+    cluster,
+    resource: resources.secrets,
+    namespaces: [config.namespace],
+    labelSelector: `${routeLabel}=true`,
+    log,
+    registry,
+  });
+  const slices = new Reflector<EndpointSlice>({
+    cluster,
+    resource: resources.endpointSlices,
+    labelSelector: modelLabel,
+    indexers: { [byModel]: modelOf },
+    log,
+    registry,
+  });
+  const source = new EndpointSource({ slices: slices.store, table: endpoints, upstreams, metrics });
+  secrets.onChange((change) => routes.change(change));
+  slices.onChange((change) => source.change(change));
+
+  const probes: Probes = {
+    registry,
+    healthy: () => undefined,
+    ready: () => {
+      if (context.draining) return 'draining';
+      if (!secrets.hasSynced) return `route Secrets of namespace ${config.namespace} not read yet`;
+      return slices.hasSynced ? undefined : 'EndpointSlices not read yet';
+    },
+  };
+  const apart = options.probePort !== undefined;
+  const server = createRouterServer(context, apart ? undefined : probes);
+  const host = options.host ?? '::';
+  let probeServer: Server | undefined;
+  try {
+    if (apart) probeServer = await serveProbes(probes, { host, port: options.probePort ?? 0, setting: '--probe-port' });
+    secrets.start();
+    slices.start();
+    // Who comes before the first table is there would be told that no key is known: the port opens after it.
+    await Promise.race([Promise.all([secrets.synced(), slices.synced()]), aborted(signal)]);
+    routes.flush();
+    source.flush();
+    if (!signal.aborted) {
+      const port = await listen(server, { host, port: options.port, setting: '--port' });
+      log.info({ port, routes: routes.table.routes.length }, 'serving');
+      options.onListening?.({ port, probePort: portOf(probeServer) });
+      await aborted(signal);
+      await drain({ server, context, config: config.drain, log });
+    }
+  } finally {
+    await Promise.all([secrets.stop(), slices.stop(), upstreams.destroy()]);
+    probeServer?.close();
+    probeServer?.closeAllConnections();
+    await client?.close();
+    log.info('stopped');
+  }
+}
+
+function configOf({ configFile, config }: RouterOptions): RouterConfig {
+  if (configFile !== undefined) return readConfig(routerConfigSchema, configFile);
+  return routerConfigSchema.parse(config);
+}
+
+function providerConnector({ providers }: RouterConfig, resolve: Resolve | undefined) {
+  return guardedConnector({
+    check: addressCheck(providers),
+    ca: providers.caFile === undefined ? undefined : [...rootCertificates, readCa(providers.caFile)],
+    connectTimeoutMs: providers.connectTimeoutSeconds * 1000,
+    ...(resolve && { resolve }),
+  });
+}
+
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError('InvalidConfig', `providers.caFile ${file}: ${errorMessage(error)}`);
+  }
+}
+
+function providerOrigins({ routes }: RouteTable): Set<string> {
+  const backends = routes.flatMap(({ route }) => route.backends);
+  return new Set(backends.flatMap((backend) => (backend.kind === 'Provider' ? new URL(backend.baseUrl).origin : [])));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+function portOf(server: Server | undefined): number | undefined {
+  const address = server?.address();
+  return typeof address === 'object' && address !== null ? address.port : undefined;
+}

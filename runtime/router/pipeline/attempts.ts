@@ -1,0 +1,59 @@
+import { ApiError } from '../errors.ts';
+import { type Failure, noEndpoint, timedOut, unavailable } from '../providers/failure.ts';
+import type { Upstream } from '../providers/upstreams.ts';
+import type { LiveBackend } from '../routes/table.ts';
+import { type Attempt, type Exchange, type RouterContext, type Stage, set } from './exchange.ts';
+import { endBroken } from './reply.ts';
+
+type Balance = (live: LiveBackend, attempts: readonly Attempt[], context: RouterContext) => Upstream | undefined;
+type Send = (exchange: Exchange, attempt: Attempt, context: RouterContext) => Promise<void>;
+
+/**
+ * Balances and sends until somebody answers: other endpoints of the chosen backend first, then the backends to fall back
+ * to. Only before the first byte has reached the client: after it, a failure ends the stream with an error event.
+ */
+export function untilAnswered(balance: Balance, send: Send): Stage {
+  return async (exchange, context) => {
+    const { totalMs } = set(exchange.route, 'route').route.timeouts;
+    const timer = setTimeout(() => {
+      const backend = exchange.attempts.at(-1)?.backend.name ?? '';
+      exchange.interrupt?.(timedOut(backend, 'total', totalMs));
+    }, totalMs);
+    try {
+      for (const backend of exchange.candidates) if (await answeredBy(backend, exchange, context)) return;
+      throw (
+        exchange.attempts.at(-1)?.failure?.error ?? new ApiError(503, 'no_backend', 'every backend has the weight 0')
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  /** Whether the exchange has come to its end. */
+  async function answeredBy(live: LiveBackend, exchange: Exchange, context: RouterContext): Promise<boolean> {
+    for (let more = context.config.retries.endpoints; more >= 0; more--) {
+      const upstream = balance(live, exchange.attempts, context);
+      if (!upstream) {
+        const tried = exchange.attempts.at(-1)?.backend === live;
+        if (!tried) exchange.attempts.push({ backend: live, upstream, failure: missing(live) });
+        return false;
+      }
+      const attempt: Attempt = { backend: live, upstream };
+      exchange.attempts.push(attempt);
+      await send(exchange, attempt, context);
+      const { failure } = attempt;
+      if (!failure || exchange.gone) return true;
+      if (exchange.committed) {
+        endBroken(exchange, failure.error);
+        return true;
+      }
+      if (failure.retry === 'Nowhere') throw failure.error;
+      if (failure.retry === 'Backend') return false;
+    }
+    return false;
+  }
+}
+
+function missing({ name, backend }: LiveBackend): Failure {
+  return backend.kind === 'Unavailable' ? unavailable(name, backend.reason) : noEndpoint(name);
+}

@@ -1,0 +1,117 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import type { Logger } from '../../../process/logger.ts';
+import type { TokenUsage } from '../answers/document.ts';
+import type { RouterConfig } from '../config.ts';
+import type { RouterMetrics } from '../metrics.ts';
+import type { Operation, RequestBody } from '../operations.ts';
+import type { Failure } from '../providers/failure.ts';
+import type { Upstream, Upstreams } from '../providers/upstreams.ts';
+import type { EndpointTable } from '../routes/endpoint-table.ts';
+import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/table.ts';
+
+/** What every request shares. */
+export interface RouterContext {
+  config: RouterConfig;
+  log: Logger;
+  metrics: RouterMetrics;
+  /** The table of this moment: a request takes it once and keeps it. */
+  routes: { readonly table: RouteTable };
+  endpoints: EndpointTable;
+  upstreams: Upstreams;
+  /** In [0, 1); Math.random but for tests. */
+  random: () => number;
+  /** The process is about to end: no connection is kept. */
+  draining: boolean;
+}
+
+/** One attempt to have the request answered. */
+export interface Attempt {
+  backend: LiveBackend;
+  /** Undefined: the backend had none that is ready. */
+  upstream: Upstream | undefined;
+  /** Undefined: it answered, or has not yet failed. */
+  failure?: Failure;
+  /** The connection's own words. */
+  cause?: Error;
+}
+
+/** One request on its way. Each stage adds what the later ones need. */
+export interface Exchange {
+  readonly id: string;
+  readonly operation: Operation;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** ms, monotonic. */
+  readonly startedAt: number;
+  /** The table that this request sees. */
+  readonly table: RouteTable;
+  /** The client has left. */
+  gone: boolean;
+  /** Ends the attempt that is under way, if one is. */
+  interrupt: ((failure: Failure) => void) | undefined;
+
+  /** receive: the body as it came, and read. */
+  raw: Buffer;
+  body: RequestBody;
+  stream: boolean;
+  model: string;
+  /** authenticate */
+  principal: Principal | undefined;
+  /** match */
+  route: LiveRoute | undefined;
+  /** split: whom to ask, in this order. */
+  candidates: readonly LiveBackend[];
+  /** balance: what was tried, the last one being the one to try now. */
+  attempts: Attempt[];
+  /** send: whether the answer has begun to go to the client. */
+  committed: boolean;
+  /** send: when the client's first byte went out; 0 before. */
+  firstByteAt: number;
+  /** send: tokens of the answer that was given. */
+  usage: TokenUsage | undefined;
+  /** What the client was told: an HTTP status, 499 for one that left, 0 before. */
+  status: number;
+}
+
+/** A stage of the pipeline. Throws an `ApiError` to end the request with it. */
+export type Stage = (exchange: Exchange, context: RouterContext) => void | Promise<void>;
+
+const nothing = Buffer.alloc(0);
+
+export function newExchange(
+  id: string,
+  operation: Operation,
+  request: IncomingMessage,
+  response: ServerResponse,
+  table: RouteTable,
+): Exchange {
+  return {
+    id,
+    operation,
+    request,
+    response,
+    startedAt: performance.now(),
+    table,
+    gone: false,
+    interrupt: undefined,
+    raw: nothing,
+    body: {},
+    stream: false,
+    model: '',
+    principal: undefined,
+    route: undefined,
+    candidates: [],
+    attempts: [],
+    committed: false,
+    firstByteAt: 0,
+    usage: undefined,
+    status: 0,
+  };
+}
+
+/** What an earlier stage has set. That it is missing is a mistake in the pipeline's order. */
+export function set<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new TypeError(`the pipeline has no ${name} yet`);
+  return value;
+}

@@ -1,0 +1,36 @@
+import { ApiError } from '../errors.ts';
+import { untilAnswered } from './attempts.ts';
+import { authenticate } from './authenticate.ts';
+import { balance } from './balance.ts';
+import type { Exchange, RouterContext, Stage } from './exchange.ts';
+import { match } from './match.ts';
+import { meter } from './meter.ts';
+import { receive } from './receive.ts';
+import { sendError } from './reply.ts';
+import { send } from './send.ts';
+import { split } from './split.ts';
+
+/** The way of a request. */
+const stages: readonly Stage[] = [receive, authenticate, match, split, untilAnswered(balance, send)];
+
+/** Takes a request through the stages, answers what they throw, and meters it however it ended. */
+export async function serve(exchange: Exchange, context: RouterContext): Promise<void> {
+  try {
+    for (const stage of stages) {
+      const pending = stage(exchange, context);
+      if (pending) await pending;
+    }
+  } catch (error) {
+    const known = error instanceof ApiError ? error : unexpected(error, exchange, context);
+    exchange.status = known.status;
+    if (!exchange.gone) sendError(exchange.response, exchange.id, known);
+  }
+  if (exchange.gone) exchange.status = 499; // nginx's code for a client that left
+  meter(exchange, context);
+}
+
+function unexpected(error: unknown, { id, response }: Exchange, { log }: RouterContext): ApiError {
+  log.error({ err: error, requestId: id }, 'a request failed in a way that nobody thought of');
+  if (response.headersSent) response.destroy();
+  return new ApiError(500, 'internal_error', `the router failed; its log tells why under request id ${id}`);
+}

@@ -1,0 +1,86 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { isObject } from '../answers/document.ts';
+import { ApiError } from '../errors.ts';
+import { firstProblem } from '../json/position.ts';
+import type { RequestBody } from '../operations.ts';
+import type { Exchange, RouterContext } from './exchange.ts';
+
+/** So much of a body that is too large is read and dropped, so that its sender can read the answer; then it is cut off. */
+const dropLimitBytes = 64 * 1024 * 1024;
+
+/** Reads the body once, keeps its bytes, parses it once. 400, 408, 413, 415. */
+export async function receive(exchange: Exchange, { config }: RouterContext): Promise<void> {
+  const { request } = exchange;
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    const message = `content-encoding ${encoding} is not supported: send the body uncompressed`;
+    throw new ApiError(415, 'unsupported_encoding', message, { close: true });
+  }
+  exchange.raw = await readBody(request, config.bodyLimitBytes, config.client.bodyTimeoutSeconds);
+  const body = parseBody(exchange.raw);
+  const { model, stream } = body;
+  if (typeof model !== 'string' || model === '') {
+    const message = `"model" is required and names the model to call${model === undefined ? '' : ', as a string'}`;
+    throw new ApiError(400, 'invalid_model', message, { param: 'model' });
+  }
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
+    throw new ApiError(400, 'invalid_type', '"stream" must be true or false', { param: 'stream' });
+  exchange.body = body;
+  exchange.model = model;
+  exchange.stream = stream === true;
+}
+
+function readBody(request: IncomingMessage, limit: number, timeoutSeconds: number): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const tooLarge = () => {
+    const message = `the request body is larger than ${limit} bytes`;
+    const close = !request.complete;
+    return new ApiError(413, 'request_too_large', message, { close });
+  };
+  const timer = setTimeout(() => {
+    const message = `the request body did not arrive within ${timeoutSeconds} s`;
+    reject(size > limit ? tooLarge() : new ApiError(408, 'request_timeout', message, { close: true }));
+  }, timeoutSeconds * 1000);
+  const onData = (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= limit) chunks.push(chunk);
+    else chunks.length = 0;
+    if (size > limit + dropLimitBytes) reject(tooLarge());
+  };
+  request.on('data', onData);
+  request.once('end', () => {
+    if (size > limit) reject(tooLarge());
+    else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+  });
+  const left = () => reject(new ApiError(499, 'client_gone', 'the client left before its request was complete'));
+  request.once('error', left);
+  request.once('close', left);
+  const stop = () => {
+    clearTimeout(timer);
+    request.off('data', onData);
+  };
+  promise.then(stop, stop);
+  return promise;
+}
+
+/** Parses a body to an object. Throws an `ApiError` that tells where it is not one. */
+export function parseBody(raw: Buffer): RequestBody {
+  if (raw.length === 0) throw new ApiError(400, 'invalid_json', 'the request has no body: send a JSON object');
+  if (!isUtf8(raw)) throw new ApiError(400, 'invalid_json', 'the request body is not UTF-8');
+  const text = raw.toString();
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // The position is ours: V8's message repeats a piece of the body instead, for some mistakes.
+    const at = firstProblem(text) ?? { offset: 0, line: 1, column: 1 };
+    const what = at.offset === text.length ? 'it ends too early' : 'unexpected character';
+    const message = `the request body is not JSON: ${what} at position ${at.offset} (line ${at.line}, column ${at.column})`;
+    throw new ApiError(400, 'invalid_json', message);
+  }
+  if (!isObject(body)) throw new ApiError(400, 'invalid_json', 'the request body must be a JSON object');
+  return body;
+}

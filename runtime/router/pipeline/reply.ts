@@ -1,0 +1,84 @@
+import type { ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import type { Sink } from '../answers/relayed.ts';
+import type { ApiError } from '../errors.ts';
+import type { Attempt, Exchange, RouterContext } from './exchange.ts';
+
+/** Names and values in turn, as `writeHead` takes them. */
+type Headers = string[];
+
+/** An answer that is complete. */
+export function sendAnswer(exchange: Exchange, attempt: Attempt, bytes: Buffer, stream: boolean): void {
+  if (exchange.gone) return;
+  begin(exchange, attempt, stream, bytes.length);
+  exchange.response.end(bytes);
+}
+
+/** The way of a stream to the client: it is cut off when it does not read for too long. */
+export function clientSink(exchange: Exchange, attempt: Attempt, { config }: RouterContext): Sink {
+  const { response } = exchange;
+  return {
+    commit: () => begin(exchange, attempt, true, undefined),
+    write(bytes, drained) {
+      if (exchange.gone) return true;
+      if (response.write(bytes)) return true;
+      const timer = setTimeout(() => response.destroy(), config.client.writeTimeoutSeconds * 1000);
+      response.once('drain', () => {
+        clearTimeout(timer);
+        drained();
+      });
+      response.once('close', () => clearTimeout(timer));
+      return false;
+    },
+  };
+}
+
+/** Ends a stream that has begun and can't be completed: an error event, and no `[DONE]`, by which clients tell. */
+export function endBroken({ response, gone }: Exchange, error: ApiError): void {
+  if (!gone) response.end(`data: ${JSON.stringify(error.body())}\n\n`);
+}
+
+/** Answers with an error. */
+export function sendError(response: ServerResponse, requestId: string, error: ApiError): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(JSON.stringify(error.body()));
+  const { retryAfterSeconds, close, headers } = error.details;
+  const all: Headers = [
+    'content-type',
+    'application/json',
+    'content-length',
+    String(body.length),
+    'x-request-id',
+    requestId,
+  ];
+  if (retryAfterSeconds !== undefined) all.push('retry-after', String(retryAfterSeconds));
+  for (const [name, value] of Object.entries(headers ?? {})) all.push(name, value);
+  if (close) all.push('connection', 'close');
+  response.writeHead(error.status, all);
+  response.end(body);
+}
+
+function begin(exchange: Exchange, { backend }: Attempt, stream: boolean, length: number | undefined): void {
+  const headers: Headers = [
+    'content-type',
+    stream ? 'text/event-stream; charset=utf-8' : 'application/json',
+    'x-request-id',
+    exchange.id,
+    'x-cadre-backend',
+    backend.name,
+    'x-cadre-model',
+    headerValue(backend.speaking?.modelName ?? ''),
+  ];
+  if (length !== undefined) headers.push('content-length', String(length));
+  // Proxies on the way must not collect a stream.
+  if (stream) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');
+  exchange.status = 200;
+  exchange.committed = true;
+  exchange.firstByteAt = performance.now();
+  exchange.response.writeHead(200, headers);
+}
+
+/** A provider's model name may have characters that a header may not. */
+function headerValue(text: string): string {
+  return text.replaceAll(/[^\u0020-\u007e]/g, '?');
+}

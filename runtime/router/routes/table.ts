@@ -1,0 +1,127 @@
+import type { Route, RouteBackend } from '../../../crds/route-table.ts';
+import { type LabelSet, labelSet } from '../answers/labels.ts';
+import type { CallableBackend, Dialect } from '../providers/dialect.ts';
+import { dialectOf } from '../providers/dialects.ts';
+
+/** One backend of a route, with what a request needs of it worked out beforehand. */
+export interface LiveBackend {
+  /** In the policy. */
+  name: string;
+  backend: RouteBackend;
+  /** Share of the split. */
+  weight: number;
+  /** How it is called; undefined where it can't be. */
+  speaking: Speaking | undefined;
+}
+
+/** What it takes to call a backend. */
+export interface Speaking {
+  backend: CallableBackend;
+  dialect: Dialect;
+  /** The name by which the upstream knows the model, in JSON. */
+  servedModel: string;
+  /** What `x-cadre-model` says: the SpecializedModel's name, or the provider's model. */
+  modelName: string;
+}
+
+/** A route as the pipeline reads it. */
+export interface LiveRoute {
+  route: Route;
+  /** `<namespace>/<policy>`. */
+  longName: string;
+  /** Seconds since the epoch: when the route came to be, for `GET /v1/models`. */
+  created: number;
+  backends: readonly LiveBackend[];
+  /** In this order, when the chosen one can't answer. */
+  fallback: readonly LiveBackend[];
+  labels: LabelSet | undefined;
+}
+
+/** What one client key opens. */
+export interface Principal {
+  /** Whose key it is, as the first route (by name) that knows it calls it; undefined: no key. */
+  name: string | undefined;
+  /** By every name under which it may be called. */
+  routes: ReadonlyMap<string, LiveRoute>;
+}
+
+/** All routes at one moment. Never changed: a new one takes its place, and requests in flight keep theirs. */
+export interface RouteTable {
+  /** By the SHA-256 of a client's key, in hexadecimal. Includes the open routes. */
+  byKey: ReadonlyMap<string, Principal>;
+  /** What one may call without a key. */
+  open: Principal;
+  routes: readonly LiveRoute[];
+}
+
+/** A route and when it came to be (seconds since the epoch). */
+export interface DatedRoute {
+  route: Route;
+  created: number;
+}
+
+export const emptyTable: RouteTable = { byKey: new Map(), open: { name: undefined, routes: new Map() }, routes: [] };
+
+/**
+ * The index of all routes. Where one key opens two routes of one short name, the operator says which has it, and reports
+ * the conflict; would it not, the first by `<namespace>/<policy>` has. Each answers to its long name.
+ */
+export function buildTable(dated: Iterable<DatedRoute>): RouteTable {
+  const routes = [...dated].map(liveRoute).sort((a, b) => (a.longName < b.longName ? -1 : 1));
+  const open = new Map<string, LiveRoute>();
+  const keyed = new Map<string, { name: string; routes: Map<string, LiveRoute> }>();
+  for (const live of routes) {
+    const { access, model } = live.route;
+    if (access.mode === 'Open') {
+      addNames(open, live, access.shortName ? model : undefined);
+      continue;
+    }
+    for (const { name, sha256, shortName } of access.keys) {
+      const digest = sha256.toLowerCase();
+      let principal = keyed.get(digest);
+      if (!principal) keyed.set(digest, (principal = { name, routes: new Map() }));
+      addNames(principal.routes, live, shortName === false ? undefined : model);
+    }
+  }
+  for (const { routes: own } of keyed.values())
+    for (const [name, live] of open) if (!own.has(name)) own.set(name, live);
+  return { byKey: keyed, open: { name: undefined, routes: open }, routes };
+}
+
+/** The names to show to a client: the short one of each route that has one, else the long one. */
+export function publicNames(principal: Principal): { name: string; live: LiveRoute }[] {
+  const shown = new Map<LiveRoute, string>();
+  for (const [name, live] of principal.routes) if (name !== live.longName || !shown.has(live)) shown.set(live, name);
+  return [...shown].map(([live, name]) => ({ name, live })).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function addNames(names: Map<string, LiveRoute>, live: LiveRoute, short: string | undefined): void {
+  names.set(live.longName, live);
+  if (short !== undefined && !names.has(short)) names.set(short, live);
+}
+
+function liveRoute({ route, created }: DatedRoute): LiveRoute {
+  const weights = new Map(route.split.map(({ backend, weight }) => [backend, weight]));
+  const backends = route.backends.map((backend): LiveBackend => {
+    return { name: backend.name, backend, weight: weights.get(backend.name) ?? 0, speaking: speakingTo(backend) };
+  });
+  const byName = new Map(backends.map((live) => [live.name, live]));
+  return {
+    route,
+    longName: `${route.policy.namespace}/${route.policy.name}`,
+    created,
+    backends,
+    fallback: route.fallback.flatMap((name) => byName.get(name) ?? []),
+    labels: route.output.labels && labelSet(route.output.labels),
+  };
+}
+
+function speakingTo(backend: RouteBackend): Speaking | undefined {
+  if (backend.kind === 'Unavailable') return undefined;
+  return {
+    backend,
+    dialect: dialectOf(backend),
+    servedModel: JSON.stringify(backend.servedModel),
+    modelName: backend.kind === 'Model' ? backend.model : backend.servedModel,
+  };
+}
