@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import { operatorConfigSchema } from '../operator/config.ts';
 import { logLevels } from '../process/logger.ts';
+import { routerConfigSchema } from '../runtime/router/config.ts';
 
 const config = operatorConfigSchema.shape;
+const routing = routerConfigSchema.shape;
+const routerProviders = routing.providers.unwrap().shape;
 const anyMap = z.record(z.string(), z.unknown());
 const stringMap = z.record(z.string(), z.string());
 
@@ -33,7 +36,12 @@ export const chartValues = z.strictObject({
   watchNamespaces: config.watchNamespaces,
   engines: config.engines,
   gpuProfiles: z.record(z.string(), config.gpuProfiles.unwrap().valueType.nullable()),
-  providers: config.providers,
+  providers: z.strictObject({
+    ...config.providers.unwrap().shape,
+    allowedCIDRs: routerProviders.allowedCIDRs,
+    deniedCIDRs: routerProviders.deniedCIDRs,
+    ca: z.strictObject({ configMap: z.string(), key: z.string().min(1) }),
+  }),
   monitoring: config.monitoring,
   hub: config.hub,
   openShortNames: config.openShortNames,
@@ -46,6 +54,10 @@ export const chartValues = z.strictObject({
       port: z.int().min(1).max(65_535),
       annotations: stringMap,
     }),
+    bodyLimitBytes: routing.bodyLimitBytes,
+    client: routing.client,
+    retries: routing.retries,
+    accessLog: routing.accessLog,
     from: z.array(anyMap),
   }),
   networkPolicy: z.strictObject({ enabled: z.boolean() }),

@@ -76,7 +76,7 @@ routeOwner:
   "watchNamespaces" .Values.watchNamespaces
   "engines" .Values.engines
   "gpuProfiles" $profiles
-  "providers" .Values.providers
+  "providers" (pick .Values.providers "allowedHosts" "allowedCIDRs")
   "monitoring" .Values.monitoring
   "hub" .Values.hub
   "openShortNames" .Values.openShortNames
@@ -86,9 +86,18 @@ routeOwner:
 
 {{/* The router's configuration: the schema is runtime/router/config.ts. */}}
 {{- define "cadre.routerConfig" -}}
+{{- $providers := pick .Values.providers "allowedCIDRs" "deniedCIDRs" -}}
+{{- if .Values.providers.ca.configMap -}}
+{{- $_ := set $providers "caFile" (printf "/etc/cadre-ca/%s" .Values.providers.ca.key) -}}
+{{- end -}}
+namespace: {{ .Release.Namespace | quote }}
+# As a whole number: Helm would write large ones with an exponent.
+bodyLimitBytes: {{ .Values.router.bodyLimitBytes | int64 }}
 {{ toYaml (dict
-  "namespace" .Release.Namespace
-  "providers" (dict "allowedCIDRs" .Values.providers.allowedCIDRs)
+  "client" .Values.router.client
+  "retries" .Values.router.retries
+  "accessLog" .Values.router.accessLog
+  "providers" $providers
   "drain" .Values.drain
 ) }}
 {{- end -}}
