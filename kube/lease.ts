@@ -129,6 +129,7 @@ export class LeaderElector {
       if (outcome === 'Renewed') rearm();
       if (outcome === 'Deposed') {
         deposed = true;
+        this.#held = undefined;
         this.#log.error({ leader: this.#leader }, 'another process leads: stopping work');
         stop.abort();
         arm(marginMs, marginMs);
@@ -137,7 +138,7 @@ export class LeaderElector {
     clearTimeout(stopTimer);
     clearTimeout(exitTimer);
     shutdown.removeEventListener('abort', onShutdown);
-    if (this.leading && !deposed) await this.#release();
+    if (this.leading) await this.#release();
     this.#held = undefined;
     this.#log.info('no longer leading');
     await work;
