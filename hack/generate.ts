@@ -33,10 +33,14 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
   ]);
 }
 
-/** Writes what differs, or only says so. Returns the paths of what differed. */
-async function main(root: string, check: boolean): Promise<string[]> {
+/** Writes what differs, or with `check` only says so. Returns the paths of what differed. */
+export async function writeGenerated(
+  root: string,
+  files: ReadonlyMap<string, string>,
+  { check, log }: { check: boolean; log: (line: string) => void },
+): Promise<string[]> {
   const stale: string[] = [];
-  for (const [path, text] of await generatedFiles(root)) {
+  for (const [path, text] of files) {
     const file = join(root, path);
     const before = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return '';
@@ -45,22 +49,24 @@ async function main(root: string, check: boolean): Promise<string[]> {
     if (before === text) continue;
     stale.push(path);
     if (check) {
-      console.log(`${path} is stale:\n${difference(before, text)}`);
+      log(`${path} is stale:\n${difference(before, text)}`);
       continue;
     }
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text);
-    console.log(`wrote ${path}`);
+    log(`wrote ${path}`);
   }
   return stale;
 }
 
 if (import.meta.main) {
+  const root = resolve(import.meta.dirname, '..');
   const check = process.argv.includes('--check');
-  const stale = await main(resolve(import.meta.dirname, '..'), check);
-  if (stale.length === 0) console.log('generated files are fresh');
+  const log = (line: string): void => console.log(line);
+  const stale = await writeGenerated(root, await generatedFiles(root), { check, log });
+  if (stale.length === 0) log('generated files are fresh');
   else if (check) {
-    console.log(`${stale.length} generated files are stale: run make generate`);
+    log(`${stale.length} generated files are stale: run make generate`);
     process.exitCode = 1;
   }
 }
