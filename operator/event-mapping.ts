@@ -28,6 +28,16 @@ export function modelsOfChild({ before, after }: Change<KubeObject>): ObjectKey[
   return distinct([before, after].flatMap((object) => (object ? labelledModel(object) : [])));
 }
 
+/** Whether nothing changed that a user or a controller could want otherwise. */
+export function isStatusOnly({ before, after }: Change<KubeObject>): boolean {
+  if (!before || !after || before.metadata.generation === undefined) return false;
+  const wanted = ({ metadata }: KubeObject): string => {
+    const { generation, labels, annotations, ownerReferences, deletionTimestamp } = metadata;
+    return JSON.stringify([generation, labels, annotations, ownerReferences, deletionTimestamp]);
+  };
+  return wanted(before) === wanted(after);
+}
+
 /** Models that a change of a node concerns: those that are not ready, for which it may be the reason or the cure. */
 export function modelsOfNode({ before, after }: Change<Node>, { models }: Pick<Caches, 'models'>): ObjectKey[] {
   if (before && after && nodeOffer(before) === nodeOffer(after)) return [];

@@ -46,7 +46,7 @@ describe('Secrets that objects name', () => {
   });
 
   afterEach(() => {
-    secrets.stop();
+    secrets.clear();
     vi.useRealTimers();
   });
 
@@ -137,6 +137,17 @@ describe('Secrets that objects name', () => {
     expect(secrets.view('support', 'key', reader)).toMatchObject({ state: 'Present' });
     await vi.advanceTimersByTimeAsync(61_000);
     expect(api.seen.reads).toEqual(['key', 'key']);
+  });
+
+  it('are not read after everything was forgotten, and can be named anew', async () => {
+    api.stored.set('support/key', '1');
+    secrets.view('support', 'key', reader);
+    secrets.clear();
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(api.seen.reads).toEqual([]);
+    expect(secrets.view('support', 'key', reader)).toEqual({ state: 'Unknown' });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(secrets.view('support', 'key', reader)).toMatchObject({ state: 'Present' });
   });
 
   it('are read a few at a time, and all of them', async () => {

@@ -33,11 +33,11 @@ const secrets: Resource = { apiVersion: 'v1', kind: 'Secret', plural: 'secrets',
 
 /**
  * Reads the Secrets that objects name, again and again, because the operator may neither list nor watch them. One that no
- * object names any more is not read again. Call `stop` when the work ends.
+ * object names any more is not read again. `clear` forgets all of them, when the work ends.
  */
 export function createSecretReader(
   options: SecretReaderOptions,
-): SecretReader & { stop(): void; readonly size: number } {
+): SecretReader & { clear(): void; readonly size: number } {
   const { cluster, changed, log, missingMs = 5_000, presentMs = 60_000, concurrency = 8 } = options;
   const entries = new Map<string, Entry>();
   let timer: NodeJS.Timeout | undefined;
@@ -46,7 +46,6 @@ export function createSecretReader(
   let reading = 0;
   /** Some that are due wait for a read to end. */
   let backlog = false;
-  let stopped = false;
 
   return {
     view(namespace, name, reader) {
@@ -69,9 +68,9 @@ export function createSecretReader(
       for (const entry of namedBy.get(id) ?? []) entry.readers.delete(id);
       namedBy.delete(id);
     },
-    stop() {
-      stopped = true;
+    clear() {
       clearTimeout(timer);
+      wakesAt = Number.POSITIVE_INFINITY;
       entries.clear();
       namedBy.clear();
     },
@@ -81,7 +80,7 @@ export function createSecretReader(
   };
 
   function wakeAt(time: number): void {
-    if (stopped || time >= wakesAt) return;
+    if (time >= wakesAt) return;
     wakesAt = time;
     clearTimeout(timer);
     timer = setTimeout(wake, Math.max(0, time - performance.now()));
@@ -109,12 +108,13 @@ export function createSecretReader(
     const before = entry.view;
     entry.view = await look(entry);
     reading--;
-    if (stopped) return;
+    // Cleared meanwhile.
+    if (entries.get(key) !== entry) return;
     // Present ones a little early, so that those read together drift apart.
     const wait = entry.view.state === 'Present' ? presentMs * (0.9 + Math.random() / 10) : missingMs;
     entry.due = performance.now() + wait;
     wakeAt(backlog ? performance.now() : entry.due);
-    if (entries.get(key) !== entry || isSame(before, entry.view)) return;
+    if (isSame(before, entry.view)) return;
     for (const reader of entry.readers.values()) changed(reader);
   }
 

@@ -1,4 +1,3 @@
-import type { SpecializedModel } from '../../crds/v1alpha1/kinds.ts';
 import { type OperatorConfig, operatorConfigSchema } from '../../operator/config.ts';
 import { modelObjects } from '../../operator/resources/model-objects.ts';
 import { applyType } from './api.ts';
@@ -58,7 +57,7 @@ export function floorCalls(namespace: string, index: number): FloorCall[] {
   const model = aModel(namespace, index);
   const { name } = model.metadata;
   const made = { ...model, metadata: { ...model.metadata, uid: uidPlaceholder, generation: 1, resourceVersion: '1' } };
-  const objects = modelObjects(made as unknown as SpecializedModel, configuration, undefined);
+  const objects = modelObjects(made, configuration, undefined);
   const query = '?fieldManager=floor&force=true&fieldValidation=Strict';
   const condition = (type: string, status: string, reason: string) => ({
     type,

@@ -1,0 +1,134 @@
+import type { Registry } from 'prom-client';
+import { group } from '../crds/names.ts';
+import { Applier } from '../kube/applier.ts';
+import { Controller } from '../kube/controller.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import type { Reflector } from '../kube/reflector.ts';
+import { type Cluster, type KubeObject, keyOf, type ObjectKey } from '../kube/types.ts';
+import { systemClock } from '../process/clock.ts';
+import type { Logger } from '../process/logger.ts';
+import type { OperatorConfig } from './config.ts';
+import { controllerName as policyController } from './controllers/routing-policy/observe.ts';
+import { reconcilePolicy } from './controllers/routing-policy/reconcile.ts';
+import { policyOf } from './controllers/routing-policy/route-secret.ts';
+import { controllerName as modelController } from './controllers/specialized-model/observe.ts';
+import { reconcileModel } from './controllers/specialized-model/reconcile.ts';
+import {
+  isStatusOnly,
+  modelsOfChild,
+  modelsOfNode,
+  policiesOfModel,
+  policiesOfPolicy,
+  policiesOfRoute,
+} from './event-mapping.ts';
+import { routeOwner } from './route-owner.ts';
+import { createSecretReader } from './secret-reader.ts';
+import type { Watches } from './watches.ts';
+
+export interface ControllersOptions {
+  /** Takes writes only while this process leads. */
+  cluster: Cluster;
+  watches: Watches;
+  events: EventRecorder;
+  config: OperatorConfig;
+  log: Logger;
+  registry: Registry;
+}
+
+/** The controllers, which work while this process leads. */
+export interface Controllers {
+  start(): void;
+  /** Takes no more work, and waits so many milliseconds for what is under way. False when it has not ended. */
+  stop(deadlineMs: number): Promise<boolean>;
+}
+
+/** Objects of each kind that are worked on at a time. */
+const concurrency = 16;
+
+/** Connects what the caches see to whom it concerns. */
+export function createControllers({
+  cluster,
+  watches,
+  events,
+  config,
+  log,
+  registry,
+}: ControllersOptions): Controllers {
+  const { caches, reflectors } = watches;
+  const secrets = createSecretReader({
+    cluster,
+    log,
+    changed: ({ controller, key }) => (controller === modelController ? models : policies).enqueue(key),
+  });
+  const reached = reachedIn(Object.values(reflectors) as Reflector<KubeObject>[]);
+  const intentAnnotation = `${group}/intent`;
+  const applierOf = (name: string) =>
+    new Applier({ cluster, fieldManager: `cadre-${name}`, intentAnnotation, reached });
+  const common = { caches, secrets, cluster, events, config, clock: systemClock };
+
+  const modelContext = { ...common, applier: applierOf(modelController) };
+  const models = new Controller({
+    name: modelController,
+    reconcile: (key, { log: own }) => reconcileModel(key, { ...modelContext, log: own }),
+    keys: () => keysOf(caches.models.list()),
+    concurrency,
+    log,
+    registry,
+  });
+  const policyContext = { ...common, applier: applierOf(policyController), routeOwner: routeOwner(cluster, config) };
+  const policies = new Controller({
+    name: policyController,
+    reconcile: (key, { log: own }) => reconcilePolicy(key, { ...policyContext, log: own }),
+    // Routes as well: their policies may have gone while nobody led.
+    keys: () =>
+      new Set([...keysOf(caches.policies.list()), ...[...caches.routes.list()].flatMap((one) => policyOf(one) ?? [])]),
+    concurrency,
+    log,
+    registry,
+  });
+
+  const toModels = (keys: Iterable<ObjectKey>): void => {
+    for (const key of keys) models.enqueue(key);
+  };
+  const toPolicies = (keys: Iterable<ObjectKey>): void => {
+    for (const key of keys) policies.enqueue(key);
+  };
+  reflectors.models.onChange((change) => {
+    models.enqueue(change.key);
+    toPolicies(policiesOfModel(change, caches));
+  });
+  const { deployments, services, serviceAccounts, podDisruptionBudgets, networkPolicies, pods } = reflectors;
+  for (const child of [deployments, services, serviceAccounts, networkPolicies, pods] as Reflector<KubeObject>[]) {
+    child.onChange((change) => toModels(modelsOfChild(change)));
+  }
+  // Its status changes with every pod, and nobody reads it.
+  podDisruptionBudgets.onChange((change) => {
+    if (!isStatusOnly(change)) toModels(modelsOfChild(change));
+  });
+  reflectors.nodes.onChange((change) => toModels(modelsOfNode(change, caches)));
+  reflectors.policies.onChange((change) => toPolicies(policiesOfPolicy(change, caches)));
+  reflectors.routes.onChange((change) => toPolicies(policiesOfRoute(change)));
+
+  return {
+    start() {
+      models.start();
+      policies.start();
+    },
+    async stop(deadlineMs) {
+      const ended = await Promise.all([models.stop(deadlineMs), policies.stop(deadlineMs)]);
+      secrets.clear();
+      return ended.every(Boolean);
+    },
+  };
+}
+
+function* keysOf(
+  objects: Iterable<KubeObject | { metadata: { namespace: string; name: string } }>,
+): Iterable<ObjectKey> {
+  for (const object of objects) yield keyOf(object);
+}
+
+function reachedIn(reflectors: Reflector<KubeObject>[]) {
+  const byPlural = new Map(reflectors.map((one) => [one.resource.plural, one]));
+  return ({ plural }: { plural: string }, namespace: string | undefined) => byPlural.get(plural)?.reached(namespace);
+}
