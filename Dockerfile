@@ -6,8 +6,8 @@ ARG BASE=gcr.io/distroless/nodejs24-debian13:nonroot
 FROM ${BUILD} AS build
 WORKDIR /src
 COPY . .
-# No install scripts run. The optional packages are Node itself, which the base image brings.
-RUN npm ci --ignore-scripts --omit=optional \
+# No install scripts run. What is optional serves outside a cluster only: Node itself, and the reader of kubeconfigs.
+RUN npm ci --ignore-scripts \
  && npx tsc -p tsconfig.build.json \
  && npm prune --ignore-scripts --omit=dev --omit=optional
 
