@@ -12,7 +12,9 @@ import { logFile } from './components.ts';
 
 const usage = `usage: node hack/local-cluster/cli.ts COMMAND
 
-  up [--gpus N]        make the cluster, or repair and complete the one that is there
+  up [--gpus N] [--engine-sim]
+                       make the cluster, or repair and complete the one that is there; --gpus: devices nvidia.com/gpu
+                       that are only numbers, default 8; --engine-sim: load the engine simulator's image, too
   down                 end it and remove every trace; caches stay
   status               which of its programs run
   logs [PART] [-f]     what a program said: ${parts.join(', ')}
@@ -29,9 +31,10 @@ const log: Log = (line) => process.stderr.write(`${elapsed(began).padStart(5)}  
 
 const commands: Record<string, (args: string[]) => Promise<number>> = {
   async up(args) {
-    const { values } = parseArgs({ args, options: { gpus: { type: 'string' } } });
+    const { values } = parseArgs({ args, options: { gpus: { type: 'string' }, 'engine-sim': { type: 'boolean' } } });
+    const images = ['llama-server', 'cadre', ...(values['engine-sim'] ? (['engine-sim'] as const) : [])] as const;
     const gpus = values.gpus === undefined ? undefined : wholeNumber('--gpus', values.gpus);
-    const cluster = await up({ log, ...(gpus === undefined ? {} : { gpus }) });
+    const cluster = await up({ log, images: [...images], ...(gpus === undefined ? {} : { gpus }) });
     log(`the local cluster is ready; export KUBECONFIG=${cluster.kubeconfig}`);
     return 0;
   },
@@ -77,12 +80,12 @@ const commands: Record<string, (args: string[]) => Promise<number>> = {
     return 0;
   },
   async kubectl(args) {
-    const [{ kubeconfig }, { cluster }] = await Promise.all([connect({ log }), ensureBinaries(log)]);
-    return passThrough(cluster, ['kubectl', ...args], { KUBECONFIG: kubeconfig });
+    const [{ environment }, { cluster }] = await Promise.all([connect({ log }), ensureBinaries(log)]);
+    return passThrough(cluster, ['kubectl', ...args], environment);
   },
   async helm(args) {
-    const [{ kubeconfig }, { helm }] = await Promise.all([connect({ log }), ensureBinaries(log)]);
-    return passThrough(helm, args, { KUBECONFIG: kubeconfig });
+    const [{ environment }, { helm }] = await Promise.all([connect({ log }), ensureBinaries(log)]);
+    return passThrough(helm, args, environment);
   },
   async 'load-image'([archive, ...rest]) {
     if (!archive || rest.length || !existsSync(archive))

@@ -37,6 +37,7 @@ import {
   podNetwork,
 } from './node-config.ts';
 import { destroyMachine, NodeMachine } from './node-machine.ts';
+import { carriesOverlays } from './overlay.ts';
 import { type KeyPair, kubeconfig, openPki } from './pki.ts';
 import { checkMachine, ensureTools } from './preflight.ts';
 import { type ProcessIdentity, waitUntil } from './processes.ts';
@@ -60,7 +61,16 @@ export interface ClusterOptions {
   dir?: string;
   /** Devices `nvidia.com/gpu` of the node, which are only numbers. Default: 8, or what the running cluster has. */
   gpus?: number;
+  /** What to load beside the images of the cluster itself. Default: our own and llama-server. */
+  images?: (keyof typeof productImages)[];
 }
+
+/** Images of this checkout, and the engines that examples and tests run. */
+const productImages = {
+  'llama-server': ensureLlamaServerImage,
+  cadre: ensureCadreImage,
+  'engine-sim': ensureEngineSimImage,
+};
 
 /** What is decided once in a cluster's life. */
 interface Settings {
@@ -79,7 +89,11 @@ export interface Cluster {
   images: Record<string, string>;
   /** Path of the folder whose files `hostVolume` offers as models. */
   models: string;
+  /** What makes kubectl, helm and other clients speak to this cluster and keep their caches with it. */
+  environment: Record<string, string>;
+  /** Run to their end and give their output; a failure is a `UserError` with what they said. */
   kubectl(args: string[], input?: string): Promise<string>;
+  helm(args: string[], input?: string): Promise<string>;
   apply(manifests: Manifest[]): Promise<void>;
   /** Gives a namespace the claim `models` with the model files, read-only, or another folder. */
   offerVolume(volume: Partial<HostVolume> & { namespace: string }): Promise<void>;
@@ -103,7 +117,7 @@ export async function up(options: ClusterOptions): Promise<Cluster> {
     const found = await NodeMachine.find(dir, settings.network, log);
     if (!found) await destroyMachine(dir, settings.network);
     const machine = found ?? (await NodeMachine.create(dir, settings.network, binaries.pause, log));
-    const [cluster] = await Promise.all([bringUp(machine, settings, binaries, log), offerModels(dir, log)]);
+    const [cluster] = await Promise.all([bringUp(machine, settings, binaries, options), offerModels(dir, log)]);
     return cluster;
   });
 }
@@ -169,13 +183,18 @@ const readSettings = (dir: string): Promise<Settings | undefined> => readJson(jo
 const readImages = async (dir: string): Promise<Record<string, string>> =>
   (await readJson(join(dir, 'images.json'))) ?? {};
 
-async function bringUp(machine: NodeMachine, settings: Settings, binaries: Binaries, log: Log): Promise<Cluster> {
+async function bringUp(
+  machine: NodeMachine,
+  settings: Settings,
+  binaries: Binaries,
+  options: ClusterOptions,
+): Promise<Cluster> {
+  const { log, images: wanted = ['llama-server', 'cadre'] } = options;
   const { dir, network } = machine;
   const commands = await configure(dir, settings, binaries);
   const start = async (part: Part): Promise<void> => {
     const command = commands[part];
-    if (await machine.running(part, command)) return;
-    await machine.stop(part);
+    if (await machine.running(part)) return;
     await machine.start(
       part,
       command,
@@ -193,6 +212,8 @@ async function bringUp(machine: NodeMachine, settings: Settings, binaries: Binar
   const cluster = handle(machine, binaries, await readImages(dir));
 
   await makeCgroups(network);
+  // Whatever runs with an older program or other flags is replaced, and pods live on; the last one started ends first.
+  for (const part of parts.toReversed()) if (!(await machine.running(part, commands[part]))) await machine.stop(part);
   for (const part of ['etcd', 'kube-apiserver', 'containerd'] as const) await start(part);
   const ctr = (args: string[]): Promise<string> => machine.run(ctrCommand(binaries, args), `ctr ${args[0]}`);
   const images = ready('containerd', 'containerd', () =>
@@ -218,7 +239,7 @@ async function bringUp(machine: NodeMachine, settings: Settings, binaries: Binar
     await start(part);
   await cluster.apply(coreDNS(coredns.name, network));
   // An image that can't be built, say for an error in a source file, is reported when the cluster stands.
-  const loading = loadProductImages(cluster, dir, log).then(
+  const loading = loadProductImages(cluster, wanted, log).then(
     () => undefined,
     (error: unknown) => error,
   );
@@ -272,7 +293,7 @@ async function configure(
     root: join(dir, 'containerd'),
     cniConfig: cni,
     pauseImage: pause.name,
-    snapshotter: 'overlayfs',
+    snapshotter: (await carriesOverlays(dir)) ? 'overlayfs' : 'native',
   });
   const kubeletOptions = {
     kubeconfig: await config('kubelet', kubelet),
@@ -322,8 +343,15 @@ async function configure(
 function handle(machine: NodeMachine, binaries: Binaries, images: Record<string, string>): Cluster {
   const { dir, network } = machine;
   const config = join(dir, 'kubeconfig');
+  const environment = {
+    KUBECONFIG: config,
+    KUBECACHEDIR: join(dir, 'clients/kube'),
+    HELM_CACHE_HOME: join(dir, 'clients/helm'),
+    HELM_CONFIG_HOME: join(dir, 'clients/helm'),
+    HELM_DATA_HOME: join(dir, 'clients/helm'),
+  };
   const kubectl = (args: string[], input?: string): Promise<string> =>
-    collect([binaries.cluster, 'kubectl', `--kubeconfig=${config}`, ...args], input);
+    collect([binaries.cluster, 'kubectl', ...args], environment, input);
   const apply = async (manifests: Manifest[]): Promise<void> => {
     const list = { apiVersion: 'v1', kind: 'List', items: manifests };
     await kubectl(
@@ -343,7 +371,9 @@ function handle(machine: NodeMachine, binaries: Binaries, images: Record<string,
     network,
     images,
     models: join(dir, 'models'),
+    environment,
     kubectl,
+    helm: (args, input) => collect([binaries.helm, ...args], environment, input),
     apply,
     offerVolume: (volume) =>
       apply(hostVolume({ claim: 'models', path: join(dir, 'models'), accessMode: 'ReadOnlyMany', ...volume })),
@@ -363,21 +393,16 @@ const ctrCommand = (binaries: Binaries, args: string[]): string[] => [
   ...args,
 ];
 
-/** What the examples and tests run: the engines and, where this checkout has them, our own processes. */
-async function loadProductImages(cluster: Cluster, dir: string, log: Log): Promise<void> {
-  const builders = {
-    'llama-server': ensureLlamaServerImage,
-    cadre: ensureCadreImage,
-    'engine-sim': ensureEngineSimImage,
-  };
-  const loaded: Record<string, string> = {};
-  for (const [name, build] of Object.entries(builders)) {
-    const image = await build(log);
+async function loadProductImages(cluster: Cluster, names: (keyof typeof productImages)[], log: Log): Promise<void> {
+  const file = join(cluster.dir, 'images.json');
+  const loaded = await readImages(cluster.dir);
+  for (const name of names) {
+    const image = await productImages[name](log);
     await cluster.loadImage(image);
     loaded[name] = image.name;
-    await writeJson(join(dir, 'images.json'), loaded);
+    await writeJson(file, loaded);
   }
-  log(`images loaded: ${Object.values(loaded).join(', ')}`);
+  log(`images loaded: ${names.map((name) => loaded[name]).join(', ')}`);
 }
 
 /** The model files under plain names in one folder, for volumes. */
@@ -437,21 +462,17 @@ async function writeJson(path: string, value: unknown): Promise<void> {
 }
 
 /** Runs a command to its end with some input; a failure carries what it said. */
-function collect(argv: string[], input = ''): Promise<string> {
+function collect(argv: string[], environment: Record<string, string>, input = ''): Promise<string> {
   const [command = '', ...args] = argv;
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { stdio: 'pipe', env: { ...process.env, ...environment } });
     let [output, complaints] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
     child.once('error', reject).once('close', (code) => {
       if (code === 0) return resolve(output);
-      reject(
-        new UserError(
-          'KubectlFailed',
-          `kubectl ${args.slice(2).join(' ')}: ${complaints.trim() || `exit code ${code}`}`,
-        ),
-      );
+      const what = [basename(command), ...args].join(' ').replace(/^cluster /, '');
+      reject(new UserError('CommandFailed', `${what}: ${complaints.trim() || `exit code ${code}`}`));
     });
     child.stdin.once('error', () => undefined);
     child.stdin.end(input);

@@ -19,6 +19,7 @@ import { cacheDir, fillEntry, isIntact, type Log, withLock } from '../cache.ts';
 import { elapsed, runCommand } from '../command.ts';
 import { ensureLlamaServer } from '../engines/llama-server.ts';
 import { ensureBinaries } from './build.ts';
+import { carriesOverlays } from './overlay.ts';
 
 const checkout = join(import.meta.dirname, '../..');
 const recipes = join(import.meta.dirname, 'images');
@@ -99,8 +100,9 @@ async function ensureNodeImage(log: Log, name: 'cadre' | 'engine-sim', image: No
     context: async (folder) => {
       const modules = await ensureProductionModules(log);
       await compile(log, image.project, join(folder, 'dist'));
-      await copyFile(join(checkout, 'package.json'), join(folder, 'package.json'));
-      await cp(modules, join(folder, 'node_modules'), { recursive: true, verbatimSymlinks: true });
+      // With their times, by which buildah knows a layer again.
+      const copies = ['--archive', '--link', modules, join(checkout, 'package.json'), folder];
+      await runCommand('cp', copies, { log, doing: 'copying npm packages', install: 'install coreutils' });
     },
   });
 }
@@ -226,29 +228,85 @@ interface Build {
 }
 
 async function build(log: Log, recipe: Recipe, { dockerfile, name, folder }: Build): Promise<{ files: string[] }> {
-  // buildah's own store is as short-lived as the build: a broken one can't spoil the next, and no mount outlives it.
   const work = await mkdtemp(join(folder, 'work-'));
   const context = join(work, 'context');
   await mkdir(context);
   await recipe.context(recipe.name === 'cadre' ? join(context, 'src') : context);
-  const storage = ['--root', join(work, 'root'), '--runroot', join(work, 'run'), '--storage-driver', 'vfs'];
-  const buildah = (args: string[]): Promise<string> =>
-    runCommand('unshare', ['--mount', '--propagation=private', 'buildah', ...storage, ...args], {
-      log,
-      doing: `building image ${name}: buildah ${args[0]}`,
-      env: { BUILDAH_ISOLATION: 'chroot' },
-      install: 'install buildah (Debian: apt-get install buildah)',
-    });
-  const from = [];
-  if (recipe.base) {
-    await buildah(['pull', '--quiet', `docker-archive:${recipe.base.archive}`]);
-    // The stage that compiles is replaced by what was compiled here already.
-    from.push('--build-arg', `BASE=${recipe.base.name}`, '--build-context', `build=${context}`);
-  }
-  await buildah(['build', '--quiet', '--pull-never', '--file', dockerfile, ...from, '--tag', name, context]);
-  await buildah(['push', '--quiet', name, `docker-archive:${join(folder, 'image.tar')}:${name}`]);
+  await withLock(cacheDir('buildah'), log, async () => {
+    const buildah = await openStore(join(work, 'run'), `building image ${name}`, log);
+    const from = [];
+    if (recipe.base) {
+      const there = await buildah(['images', '--quiet', '--filter', `reference=${recipe.base.name}`]);
+      if (!there) await buildah(['pull', '--quiet', `docker-archive:${recipe.base.archive}`]);
+      // The stage that compiles is replaced by what was compiled here already.
+      from.push('--build-arg', `BASE=${recipe.base.name}`, '--build-context', `build=${context}`);
+    }
+    await buildah([
+      'build',
+      '--quiet',
+      '--layers',
+      '--pull-never',
+      '--file',
+      dockerfile,
+      ...from,
+      '--tag',
+      name,
+      context,
+    ]);
+    await buildah(['push', '--quiet', name, `docker-archive:${join(folder, 'image.tar')}:${name}`]);
+    // Its layers stay as long as it does, so that the next build only makes those that changed.
+    const older = (
+      await buildah(['images', '--format', '{{.Name}}:{{.Tag}}', '--filter', `reference=localhost/${recipe.name}`])
+    )
+      .split('\n')
+      .filter((other) => other && other !== name);
+    if (older.length) await buildah(['rmi', ...older]);
+    await buildah(['rmi', '--prune']);
+  });
   await rm(work, { recursive: true });
   return { files: ['image.tar'] };
+}
+
+type Buildah = (args: string[]) => Promise<string>;
+
+/**
+ * buildah with a store of our own in the cache, each command in mounts of its own, so that none outlives it. A store that
+ * was damaged is thrown away: everything in it can be made again.
+ */
+async function openStore(runRoot: string, doing: string, log: Log): Promise<Buildah> {
+  const root = cacheDir('buildah');
+  await mkdir(root, { recursive: true });
+  const driver = (await carriesOverlays(root)) ? 'overlay' : 'vfs';
+  const buildah: Buildah = (args) =>
+    runCommand(
+      'unshare',
+      [
+        '--mount',
+        '--propagation=private',
+        'buildah',
+        '--root',
+        root,
+        '--runroot',
+        runRoot,
+        '--storage-driver',
+        driver,
+        ...args,
+      ],
+      {
+        log,
+        doing: `${doing}: buildah ${args[0]}`,
+        env: { BUILDAH_ISOLATION: 'chroot' },
+        install: 'install buildah (Debian: apt-get install buildah)',
+      },
+    );
+  try {
+    await buildah(['images', '--quiet']);
+  } catch {
+    log(`the image store ${root} is damaged: making it anew`);
+    await rm(root, { recursive: true, force: true });
+    await mkdir(root, { recursive: true });
+  }
+  return buildah;
 }
 
 /** Images of the cluster are rebuilt in seconds, so only the latest few stay. */
