@@ -101,6 +101,12 @@ describe('parseModelUri', () => {
     'https:///a',
     'https://example.com:0/a',
     'https://example.com:/a',
+    'https://example.com:65536/a',
+    'https://0x7f.1/a',
+    'https://2130706433/a',
+    'https://10.0.0.256/a',
+    'https://010.0.0.1/a',
+    'https://example.1/a',
     'https://EXAMPLE.com/a',
     'https://-example.com/a',
     'https://example..com/a',
@@ -129,9 +135,35 @@ describe('parseModelUri', () => {
     );
   });
 
-  it('reads an https URI as the URL that a client would call', () => {
-    const url = new URL('https://models.example.com:8443/a/b.gguf');
-    const parsed = parseModelUri(url.href);
-    expect(parsed).toMatchObject({ host: url.host, url: url.href });
+  it('reads an https URI as the one URL that a client would call', () => {
+    const piece = fc.constantFrom(
+      'a',
+      'example',
+      '-',
+      '.',
+      '10',
+      '0',
+      '255',
+      '0x7f',
+      '1',
+      ':8443',
+      ':',
+      '/',
+      '~',
+      '@',
+      '%',
+      '..',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 8 }), (pieces) => {
+        const uri = `https://${pieces.join('')}/m.gguf`;
+        if (modelUriProblem(uri)) return;
+        const url = new URL(uri);
+        expect(url.href).toBe(uri);
+        expect(parseModelUri(uri)).toMatchObject({ host: url.host, url: uri });
+      }),
+      { numRuns: 5000 },
+    );
+    expect(parseModelUri('https://10.0.0.255:65535/m.gguf')).toMatchObject({ host: '10.0.0.255:65535' });
   });
 });

@@ -1,4 +1,5 @@
 import { InvalidValueError } from './invalid-value.ts';
+import { dnsNamePattern, hostPattern, portPattern } from './url-parts.ts';
 
 /** Where weights are. Paths are relative, without empty, `.` or `..` segments. */
 export type ModelUri = PvcUri | HubUri | HttpsUri;
@@ -34,14 +35,12 @@ const hubName = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
 /** A path segment: any safe characters, but not `.` or `..` (so: a dot at its start is followed by another character). */
 const segment = '(\\.{0,2}[A-Za-z0-9_+@=,~-]|\\.{3})[A-Za-z0-9._+@=,~-]*';
 const path = `${segment}(/${segment})*`;
-const dnsName = '[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*';
-const port = '(:[1-9][0-9]{0,4})?';
 
 /** The shape of each scheme, in the syntax that RE2 (CEL) and JavaScript share. */
 export const modelUriPatterns = {
-  pvc: `^pvc://${dnsName}/${path}$`,
+  pvc: `^pvc://${dnsNamePattern}/${path}$`,
   hf: `^hf://${hubName}/${hubName}(/${path})?$`,
-  https: `^https://${dnsName}${port}/${path}$`,
+  https: `^https://${hostPattern}${portPattern}/${path}$`,
 } as const;
 
 /** What is wrong with a URI of each scheme, and how to write it. Also the messages of the CRD's rules. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { durationPattern, maxDurationLength, parseDuration } from './duration.ts';
 import { maxQuantityLength, quantityPattern } from './quantity.ts';
 import { matching, type Rule, withRules } from './rules.ts';
+import { dnsNamePattern } from './url-parts.ts';
 
 /** Longest name of an object of ours, so that its children's names fit into a DNS label. */
 export const maxNameLength = 45;
@@ -36,7 +37,7 @@ export const dnsLabel = (max = 63) =>
 export const objectName = () =>
   text(
     253,
-    '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$',
+    `^${dnsNamePattern}$`,
     'must be the name of an object: lower-case letters, digits, "-" and ".", with a letter or digit at either end',
   );
 

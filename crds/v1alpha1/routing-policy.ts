@@ -13,10 +13,10 @@ import {
   secretKeyRef,
   text,
 } from '../schema.ts';
+import { hostPattern, portPattern } from '../url-parts.ts';
 
 export const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
 
-const host = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
 const urlSegment = '([A-Za-z0-9_~@:+=,-]|\\.[A-Za-z0-9_~@:+=,-])[A-Za-z0-9._~@:+=,-]*';
 
 const provider = withRules(
@@ -24,7 +24,7 @@ const provider = withRules(
     type: z.enum(providerTypes).describe('The dialect that the provider speaks.'),
     url: text(
       1024,
-      `^https://${host}(:[1-9][0-9]{0,4})?(/${urlSegment})*$`,
+      `^https://${hostPattern}${portPattern}(/${urlSegment})*$`,
       'provider.url must be https://HOST[:PORT][/PATH] in lower-case host, without user name, query, fragment, "%", ".." or a "/" at its end',
     )
       .optional()

@@ -23,7 +23,8 @@ Cadre's API is the group \`${group}\`, version \`${apiVersion.split('/')[1]}\`, 
     )}. \`kubectl get cadre\` lists the objects of both kinds, \`kubectl explain ${entries[0]?.definition.shortName}.spec\` shows this text in the terminal.
 
 - A field that is not listed here is refused: \`kubectl\` names it (\`unknown field "spec.…"\`), because it validates strictly. Other clients must ask for \`fieldValidation=Strict\` themselves.
-- "Rules" are what Kubernetes checks beyond each field's type and bounds; the message is what one sees when a rule is broken.
+- A field that is required within an object is required where that object is set.
+- "Rules" are what Kubernetes checks beyond each field's type and bounds; the message is what one sees when a rule is broken, with the field before it. The operator checks them again, and says \`Accepted=False\` with the same messages of an object that was stored before a rule.
 - Durations are whole numbers with units, such as \`300ms\`, \`10s\` or \`1m30s\`. Quantities are those of Kubernetes, such as \`500m\` or \`16Gi\`.
 - The annotation \`${pausedAnnotation}: "true"\` on an object of either kind leaves everything as it is until it is gone.
 
@@ -88,7 +89,7 @@ function rows(schema: Schema, path: string): Row[] {
 
 function fieldTable(fields: Row[]): string {
   return table(
-    ['Field', 'Type', 'Default', 'What it is'],
+    ['Field', 'Type', 'Required or default', 'What it is'],
     fields.map(({ path, schema, required }) => [
       code(path),
       [typeOf(schema), limits(schema)].filter(Boolean).join(', '),
@@ -119,9 +120,13 @@ function limits({ minimum, maximum, maxLength, minItems, maxItems, enum: values,
 }
 
 function ruleTable(schema: Schema): string {
+  const fieldsOf = new Map<string, string[]>();
+  for (const { field, message } of rulesWithin(schema)) {
+    fieldsOf.set(message, [...(fieldsOf.get(message) ?? []), code(field)]);
+  }
   return table(
-    ['Field', 'Message', 'Rule'],
-    rulesWithin(schema).map(({ field, message, rule }) => [code(field), message, code(rule)]),
+    ['Message', 'Field'],
+    [...fieldsOf].map(([message, fields]) => [message, fields.join(', ')]),
   );
 }
 

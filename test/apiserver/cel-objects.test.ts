@@ -1,26 +1,20 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { Condition } from '../../crds/schema.ts';
 import { changed } from '../support/api-cases/change.ts';
 import { routingPolicyCases } from '../support/api-cases/routing-policy.ts';
 import { specializedModelCases } from '../support/api-cases/specialized-model.ts';
-import { type ApiBody, type CrdServer, startCrdServer } from '../support/crd-server.ts';
+import { type ApiBody, useCrdServer } from '../support/crd-server.ts';
 import { eventually } from '../support/eventually.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const models = '/namespaces/default/specializedmodels';
-const policies = '/namespaces/default/routingpolicies';
+const models = '/specializedmodels';
+const policies = '/routingpolicies';
 const operator = 'fieldManager=cadre-operator&force=true&fieldValidation=Strict';
 
-let server: CrdServer;
-beforeAll(async () => {
-  server = await startCrdServer();
-});
-afterAll(async () => {
-  await server.stop();
-});
+const server = useCrdServer('objects');
 
 const aModel = (name: string): object =>
   changed(specializedModelCases.base, { 'metadata.name': name, 'spec.gpu.profile': 'nvidia-l4', 'spec.replicas': 3 });
@@ -65,8 +59,8 @@ describe('the CRDs', () => {
     expect(published.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['SpecializedModel', 'RoutingPolicy']));
     for (const { file, kind, object } of published) {
       const path = kind === 'SpecializedModel' ? models : policies;
-      const inDefault = changed(object, { 'metadata.namespace': 'default' });
-      const { status, body } = await server.call('POST', `${path}?dryRun=All&fieldValidation=Strict`, inDefault);
+      const here = changed(object, { 'metadata.namespace': undefined });
+      const { status, body } = await server.call('POST', `${path}?dryRun=All&fieldValidation=Strict`, here);
       expect({ file, status, message: body.message }).toEqual({ file, status: 201, message: undefined });
     }
   });

@@ -1,16 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Changes, changed } from '../support/api-cases/change.ts';
 import { routingPolicyCases } from '../support/api-cases/routing-policy.ts';
 import { specializedModelCases } from '../support/api-cases/specialized-model.ts';
-import { type Answer, type CrdServer, startCrdServer } from '../support/crd-server.ts';
+import { type Answer, useCrdServer } from '../support/crd-server.ts';
 
-let server: CrdServer;
-beforeAll(async () => {
-  server = await startCrdServer();
-});
-afterAll(async () => {
-  await server.stop();
-});
+const server = useCrdServer('rules');
 
 describe.each([
   { cases: specializedModelCases, plural: 'specializedmodels' },
@@ -18,7 +12,7 @@ describe.each([
 ])('kube-apiserver, asked for a $cases.kind,', ({ cases, plural }) => {
   const { base, rules, bounds, unknown } = cases;
   const create = (changes: Changes): Promise<Answer> =>
-    server.call('POST', `/namespaces/default/${plural}?dryRun=All&fieldValidation=Strict`, changed(base, changes));
+    server.call('POST', `/${plural}?dryRun=All&fieldValidation=Strict`, changed(base, changes));
 
   it('takes the one to which the cases make their changes', async () => {
     expect(await create({})).toMatchObject({ status: 201 });

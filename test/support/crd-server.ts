@@ -1,16 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Agent, request } from 'undici';
+import { afterAll, beforeAll, inject } from 'vitest';
 import { ensureBinaries } from '../../hack/local-cluster/build.ts';
-import { startControlPlane } from '../../hack/local-cluster/control-plane.ts';
+import { kubeconfigCredentials } from '../../kube/kubeconfig.ts';
+import { useApiServer } from './api-server.ts';
 import { eventually } from './eventually.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
-const group = '/apis/cadre.dev/v1alpha1';
 
 /** An answer of the API server, as it is. */
 export interface Answer {
@@ -27,58 +26,55 @@ export interface ApiBody {
   status?: Record<string, unknown>;
 }
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PATCH';
 
-/** A real kube-apiserver with our CRDs. */
+/** A real kube-apiserver with our CRDs, and a namespace of this file's own. */
 export interface CrdServer {
-  /** Sends JSON. A PATCH is a server-side apply, which forces. `path` begins behind `/apis/cadre.dev/v1alpha1`. */
+  /** Sends JSON to a path in the namespace, such as `/routingpolicies/NAME`. A PATCH is a server-side apply. */
   call(method: Method, path: string, body?: object): Promise<Answer>;
-  /** What real kubectl prints; its error output when it fails. */
+  /** What real kubectl prints when it works in the namespace; its error output when it fails. */
   kubectl(...args: string[]): Promise<string>;
-  stop(): Promise<void>;
 }
 
-/** Starts etcd and kube-apiserver, applies the CRDs that are checked in, and waits until they are served. */
-export async function startCrdServer(): Promise<CrdServer> {
-  const dir = await mkdtemp(join(tmpdir(), 'cadre-crds-'));
-  const log = (line: string): void => console.log(line);
-  const { cluster } = await ensureBinaries(log);
-  const plane = await startControlPlane({ dir, log });
-  const [ca, cert, key] = await Promise.all(
-    [plane.caFile, plane.adminCert, plane.adminKey].map((file) => readFile(file, 'utf8')),
-  );
-  const agent = new Agent({ connect: { ca, cert, key } });
+/** The API server that all files share, with the CRDs that are checked in. */
+export function useCrdServer(prefix: string): CrdServer {
+  const shared = useApiServer(prefix);
+  const server = {} as CrdServer;
+  let agent: Agent;
+  beforeAll(async () => {
+    const kubeconfig = inject('kubeconfig');
+    const [{ cluster }, credentials] = await Promise.all([
+      ensureBinaries(console.log),
+      kubeconfigCredentials({ path: kubeconfig }),
+    ]);
+    agent = new Agent({ connect: credentials.tls() });
+    server.kubectl = async (...args) => {
+      const command = ['kubectl', '--kubeconfig', kubeconfig, '--namespace', shared.namespace, ...args];
+      try {
+        return (await run(cluster, command, { cwd: root })).stdout;
+      } catch (error) {
+        return (error as { stderr: string }).stderr;
+      }
+    };
+    server.call = async (method, path, body) => {
+      const url = `${credentials.server}/apis/cadre.dev/v1alpha1/namespaces/${shared.namespace}${path}`;
+      const contentType = method === 'PATCH' ? 'application/apply-patch+yaml' : 'application/json';
+      const { statusCode, body: answer } = await request(url, {
+        method,
+        dispatcher: agent,
+        ...(body && { body: JSON.stringify(body), headers: { 'content-type': contentType } }),
+      });
+      return { status: statusCode, body: (await answer.json()) as ApiBody };
+    };
 
-  const call: CrdServer['call'] = async (method, path, body) => {
-    const { statusCode, body: answer } = await request(`${plane.url}${group}${path}`, {
-      method,
-      dispatcher: agent,
-      ...(body && {
-        body: JSON.stringify(body),
-        headers: { 'content-type': method === 'PATCH' ? 'application/apply-patch+yaml' : 'application/json' },
-      }),
+    const applied = await server.kubectl('apply', '-f', 'crds/');
+    await eventually(`the CRDs, applied with "${applied.trim()}"`, async () => {
+      for (const plural of ['specializedmodels', 'routingpolicies']) {
+        const { status, body } = await server.call('GET', `/${plural}`);
+        if (status !== 200) throw new Error(`${plural}: ${status} ${body.message ?? ''}`);
+      }
     });
-    return { status: statusCode, body: (await answer.json()) as ApiBody };
-  };
-  const kubectl: CrdServer['kubectl'] = async (...args) => {
-    try {
-      return (await run(cluster, ['kubectl', '--kubeconfig', plane.kubeconfig, ...args], { cwd: root })).stdout;
-    } catch (error) {
-      return (error as { stderr: string }).stderr;
-    }
-  };
-  const stop = async (): Promise<void> => {
-    await agent.close();
-    await plane.stop();
-    await rm(dir, { recursive: true });
-  };
-
-  const applied = await kubectl('apply', '-f', 'crds/');
-  await eventually(`the CRDs, applied with "${applied.trim()}"`, async () => {
-    for (const plural of ['specializedmodels', 'routingpolicies']) {
-      const { status, body } = await call('GET', `/${plural}`);
-      if (status !== 200) throw new Error(`${plural}: ${status} ${body.message ?? ''}`);
-    }
   });
-  return { call, kubectl, stop };
+  afterAll(() => agent?.close());
+  return server;
 }

@@ -109,7 +109,7 @@ export const specializedModelCases: KindCases = {
     {
       field: 'spec.model.uri',
       message: modelUriMessages.https,
-      keeps: [web(), web(uri('https://models.example.com:8443/a/m.gguf')), web(uri('https://10.0.0.1/m.gguf'))],
+      keeps: [web(), web(uri('https://models.example.com:8443/a/m.gguf')), web(uri('https://10.0.0.1:65535/m.gguf'))],
       breaks: [
         web(uri('https://user:secret@example.com/m.gguf')),
         web(uri('https://example.com/m.gguf?token=x.gguf')),
@@ -121,6 +121,9 @@ export const specializedModelCases: KindCases = {
         web(uri('https://EXAMPLE.com/m.gguf')),
         web(uri('https://example.com:0/m.gguf')),
         web(uri('https://[::1]/m.gguf')),
+        web(uri('https://example.com:65536/m.gguf')),
+        web(uri('https://0x7f.1/m.gguf')),
+        web(uri('https://2130706433/m.gguf')),
         web(uri('https://example.com\\@evil.example/m.gguf')),
       ],
     },
