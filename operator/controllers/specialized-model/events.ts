@@ -5,6 +5,7 @@ import type { SpecializedModelStatus } from '../../../crds/v1alpha1/specialized-
 export interface ModelEvent {
   type: 'Normal' | 'Warning';
   reason: string;
+  action: 'Reconcile';
   note: string;
 }
 
@@ -26,7 +27,7 @@ export function eventOf(
   if (stalled) return warning(stalled);
   const [wasReady, ready] = [find(before, 'Ready'), find(after, 'Ready')];
   if (!ready || wasReady?.status === ready.status) return undefined;
-  if (ready.status === 'True') return { type: 'Normal', reason: ready.reason, note: ready.message };
+  if (ready.status === 'True') return { type: 'Normal', ...telling(ready) };
   return wasReady?.status === 'True' ? warning(ready) : undefined;
 }
 
@@ -34,6 +35,10 @@ function find(status: SpecializedModelStatus | undefined, type: string): Conditi
   return status?.conditions?.find((condition) => condition.type === type);
 }
 
-function warning({ reason, message }: Condition): ModelEvent {
-  return { type: 'Warning', reason, note: message };
+function warning(condition: Condition): ModelEvent {
+  return { type: 'Warning', ...telling(condition) };
+}
+
+function telling({ reason, message }: Condition): Omit<ModelEvent, 'type'> {
+  return { reason, action: 'Reconcile', note: message };
 }

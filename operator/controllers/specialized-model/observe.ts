@@ -28,15 +28,13 @@ export interface SeenModel {
 /** Looks at the caches. Undefined for a model that is gone or going: garbage collection does the rest. */
 export function observe(key: ObjectKey, caches: Caches, secrets: SecretReader): SeenModel | undefined {
   const reader = { controller: controllerName, key };
+  // Forgotten and named again: what the model no longer names is no longer read.
+  secrets.forget(reader);
   const found = caches.models.get(key);
-  if (!found || found.metadata.deletionTimestamp !== undefined) {
-    secrets.forget(reader);
-    return undefined;
-  }
+  if (!found || found.metadata.deletionTimestamp !== undefined) return undefined;
   const parsed = parseSpecializedModel(found);
   const model = parsed.ok ? parsed.value : found;
   const credentials = parsed.ok ? parsed.value.spec.model.credentials : undefined;
-  if (!credentials) secrets.forget(reader);
   return {
     key,
     model,

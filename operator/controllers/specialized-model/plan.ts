@@ -52,6 +52,6 @@ function unknownProfile(profile: string, { gpuProfiles }: OperatorConfig): strin
 function leftovers({ model, children }: SeenModel): (keyof ModelObjects)[] {
   return (Object.keys(children) as (keyof ModelObjects)[]).filter((kind) => {
     const owner = children[kind]?.metadata.ownerReferences?.find(({ controller }) => controller);
-    return owner?.kind === model.kind && owner.name === model.metadata.name && owner.uid !== model.metadata.uid;
+    return owner?.kind === 'SpecializedModel' && owner.name === model.metadata.name && owner.uid !== model.metadata.uid;
   });
 }

@@ -1,9 +1,4 @@
-import type {
-  V1Container,
-  V1ContainerStateTerminated,
-  V1ContainerStatus,
-  V1PodCondition,
-} from '@kubernetes/client-node';
+import type { V1ContainerStateTerminated, V1ContainerStatus, V1PodCondition } from '@kubernetes/client-node';
 import { z } from 'zod';
 import { engineContainer, loaderContainer } from '../../../crds/names.ts';
 import type { Json, Store } from '../../../kube/types.ts';
@@ -43,16 +38,20 @@ const loaderFailure = z.object({ code: z.string(), message: z.string() });
  * Why a pod does not serve, as far as anybody can tell; undefined while it is simply starting, or when it serves. A
  * container that crashed and was started again keeps its reason until it is well: it would alternate otherwise.
  */
-export function podProblem(pod: Pod, nodes: Store<Node>): Problem | undefined {
+export function podProblem(pod: Pod, surroundings: Surroundings): Problem | undefined {
   if (isReady(pod)) return undefined;
-  return (
-    schedulingProblem(pod) ??
-    nodeProblem(pod, nodes) ??
+  const ofContainers = () =>
     statuses(pod)
-      .map((status) => containerProblem(pod, status))
-      .find((problem) => problem !== undefined) ??
-    engineStopped(pod)
-  );
+      .map((status) => containerProblem(status, surroundings))
+      .find((problem) => problem !== undefined);
+  return schedulingProblem(pod) ?? nodeProblem(pod, surroundings) ?? ofContainers() ?? engineStopped(pod);
+}
+
+/** What explains a pod beside itself. */
+export interface Surroundings {
+  nodes: Store<Node>;
+  /** Of the engine's container. */
+  memoryLimit: string | number | undefined;
 }
 
 /** Whether a pod takes requests. */
@@ -80,7 +79,7 @@ function schedulingProblem(pod: Pod): Problem | undefined {
   return { reason: 'Unschedulable', message: `no node takes the pod: ${words || 'the scheduler gives no reason'}` };
 }
 
-function nodeProblem(pod: Pod, nodes: Store<Node>): Problem | undefined {
+function nodeProblem(pod: Pod, { nodes }: Surroundings): Problem | undefined {
   const name = pod.spec?.nodeName;
   const ready =
     name === undefined ? undefined : nodes.get(name)?.status?.conditions?.find(({ type }) => type === 'Ready');
@@ -88,11 +87,11 @@ function nodeProblem(pod: Pod, nodes: Store<Node>): Problem | undefined {
   return { reason: 'NodeNotReady', message: `node ${name}, which has a replica, is not ready: ${ready.reason}` };
 }
 
-function containerProblem(pod: Pod, status: ContainerStatus): Problem | undefined {
+function containerProblem(status: ContainerStatus, surroundings: Surroundings): Problem | undefined {
   const { name, state, lastState } = status;
   const waiting = state?.waiting;
   if (waiting?.reason && pullFailures.has(waiting.reason)) {
-    return { reason: 'ImagePullFailed', message: pullMessage(pod, name, waiting.message) };
+    return { reason: 'ImagePullFailed', message: pullMessage(status, waiting.message) };
   }
   if (waiting?.reason && startFailures.has(waiting.reason)) {
     return {
@@ -103,11 +102,10 @@ function containerProblem(pod: Pod, status: ContainerStatus): Problem | undefine
   const end = state?.terminated ?? lastState?.terminated;
   const isWell = state?.running !== undefined && status.ready && status.started !== false;
   if (!end || isWell || (name === loaderContainer && end.exitCode === 0)) return undefined;
-  return endProblem(pod, name, end);
+  return endProblem(name, end, surroundings);
 }
 
-function pullMessage(pod: Pod, name: string, message = ''): string {
-  const image = containers(pod).find((container) => container.name === name)?.image ?? '';
+function pullMessage({ name, image }: ContainerStatus, message = ''): string {
   const cause = steady(message)
     .replace(/^Back-off pulling image "[^"]*":? ?/, '')
     .replace(/^ErrImagePull: /, '');
@@ -115,12 +113,12 @@ function pullMessage(pod: Pod, name: string, message = ''): string {
   return `image ${image} of container ${name} can not be pulled; ${cure}${cause ? `: ${cause}` : ''}`;
 }
 
-function endProblem(pod: Pod, name: string, end: Json<V1ContainerStateTerminated>): Problem {
+function endProblem(name: string, end: Json<V1ContainerStateTerminated>, { memoryLimit }: Surroundings): Problem {
   const { exitCode, reason, message = '' } = end;
   if (reason && neverRan.has(reason)) {
     return { reason: 'CannotStart', message: `container ${name} can not be started: ${steady(message)}` };
   }
-  if (reason === 'OOMKilled') return { reason: 'OutOfMemory', message: memoryMessage(pod, name) };
+  if (reason === 'OOMKilled') return { reason: 'OutOfMemory', message: memoryMessage(name, memoryLimit) };
   if (name === loaderContainer) return loaderProblem(message, exitCode);
   if (name === engineContainer && exitCode === 0) {
     return {
@@ -141,11 +139,10 @@ function endProblem(pod: Pod, name: string, end: Json<V1ContainerStateTerminated
   };
 }
 
-function memoryMessage(pod: Pod, name: string): string {
-  const limit = containers(pod).find((container) => container.name === name)?.resources?.limits?.['memory'];
-  const used = `container ${name} needs more memory than ${limit ? `its limit of ${limit}` : 'the node has'}`;
-  if (name !== engineContainer) return used;
-  return `${used}; raise spec.resources.limits.memory, or lower spec.engine.maxModelLength or maxConcurrency`;
+function memoryMessage(name: string, limit: Surroundings['memoryLimit']): string {
+  if (name !== engineContainer) return `container ${name} was killed, as it used more memory than it may`;
+  const used = limit === undefined ? 'the node has no more memory for it' : `it needs more than its limit of ${limit}`;
+  return `the engine was killed, as ${used}: raise spec.resources.limits.memory, or lower spec.engine.maxModelLength or maxConcurrency`;
 }
 
 function loaderProblem(message: string, exitCode: number): Problem {
@@ -177,8 +174,4 @@ function engineStopped(pod: Pod): Problem | undefined {
   if (!startedAt || lost?.status !== 'False' || !lost.lastTransitionTime) return undefined;
   if (Date.parse(lost.lastTransitionTime) <= Date.parse(startedAt)) return undefined;
   return { reason: 'EngineUnhealthy', message: 'the engine served and does not answer any more; see its log' };
-}
-
-function containers({ spec }: Pod): Json<V1Container>[] {
-  return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
 }

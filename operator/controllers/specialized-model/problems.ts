@@ -9,7 +9,9 @@ import { type Problem, worst } from './reasons.ts';
 /** The worst of what is wrong with the pods, or with the making of them; undefined when nothing is. */
 export function worldProblem(seen: SeenModel, fleet: Fleet, config: OperatorConfig): Problem | undefined {
   const refusal = deploymentProblem(seen.children.deployments);
-  const ofPods = (pods: Fleet['pods']) => pods.flatMap((pod) => podProblem(pod, seen.nodes) ?? []);
+  const { nodes, model, problems } = seen;
+  const memoryLimit = problems.length > 0 ? undefined : model.spec.resources?.limits?.memory;
+  const ofPods = (pods: Fleet['pods']) => pods.flatMap((pod) => podProblem(pod, { nodes, memoryLimit }) ?? []);
   const found = worst([...(refusal ? [refusal] : []), ...ofPods(fleet.current)]) ?? worst(ofPods(fleet.outdated));
   if (found?.reason !== 'Unschedulable') return found;
   const isUpdate = fleet.outdated.length > 0 && fleet.ready.length > 0;

@@ -5,6 +5,7 @@ import type { Clock } from '../../../process/clock.ts';
 import type { Logger } from '../../../process/logger.ts';
 import type { OperatorConfig } from '../../config.ts';
 import type { Caches, Requeue, SecretReader } from '../../context.ts';
+import { customResources } from '../../custom-resources.ts';
 import { applyObjects, deleteChild } from './children.ts';
 import { eventOf, type ModelEvent } from './events.ts';
 import { observe, type SeenModel } from './observe.ts';
@@ -36,13 +37,6 @@ export interface ModelContext {
   clock: Clock;
   log: Logger;
 }
-
-export const specializedModels: Resource = {
-  apiVersion: 'cadre.dev/v1alpha1',
-  kind: 'SpecializedModel',
-  plural: 'specializedmodels',
-  namespaced: true,
-};
 
 /** After these, in milliseconds, objects that nobody watches for us are looked at again. */
 const retryMs: Partial<Record<ProblemReason, number>> = { ChildNameTaken: 30_000, ChildRefused: 60_000 };
@@ -88,7 +82,7 @@ async function tell(
   const held = holdMs(model, report, now);
   if (held !== undefined) return { afterMs: held };
   try {
-    await applier.applyStatus(specializedModels, model, report.status);
+    await applier.applyStatus(customResources.models, model, report.status);
   } catch (error) {
     // Deleted meanwhile: there is nobody to tell.
     if (isKubeError(error, 'NotFound')) return 'never';
