@@ -1,0 +1,85 @@
+import OpenAI from 'openai';
+import { errorMessage } from '../../process/errors.ts';
+
+export interface TrafficOptions {
+  /** The router's address, e.g. `http://10.96.0.20`. */
+  url: string;
+  key: string;
+  model: string;
+  requestsPerSecond: number;
+  /** Tokens of each answer; the more, the longer each is in flight. */
+  maxTokens?: number;
+}
+
+/** What clients saw. */
+export interface TrafficReport {
+  sent: number;
+  streamed: number;
+  /** One line a request that failed or whose answer was cut, with when it was sent. */
+  failures: string[];
+  /** Requests by the backend that answered, as `x-cadre-backend` says. */
+  servedBy: Record<string, number>;
+}
+
+/** An unmodified OpenAI client that does not hide failures by trying again. */
+export function openaiClient(url: string, key: string): OpenAI {
+  return new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0, timeout: 120_000 });
+}
+
+/**
+ * Sends requests at a steady rate, every other one streamed, whatever becomes of earlier ones. `stop` ends it, waits for
+ * those in flight, and tells what clients saw. It stops by itself after ten minutes.
+ */
+export function startTraffic(options: TrafficOptions): { stop(): Promise<TrafficReport>; report: TrafficReport } {
+  const client = openaiClient(options.url, options.key);
+  const report: TrafficReport = { sent: 0, streamed: 0, failures: [], servedBy: {} };
+  const inFlight = new Set<Promise<void>>();
+  const send = (): void => {
+    const streamed = report.sent++ % 2 === 1;
+    if (streamed) report.streamed++;
+    const at = new Date().toISOString();
+    const request = (streamed ? stream(client, options) : complete(client, options))
+      .then((backend) => {
+        report.servedBy[backend] = (report.servedBy[backend] ?? 0) + 1;
+      })
+      .catch((error: unknown) => {
+        report.failures.push(`${at} ${streamed ? 'streamed' : 'whole'}: ${errorMessage(error)}`);
+      })
+      .finally(() => inFlight.delete(request));
+    inFlight.add(request);
+  };
+  const timer = setInterval(send, 1000 / options.requestsPerSecond);
+  const end = setTimeout(() => clearInterval(timer), 600_000);
+  return {
+    report,
+    async stop() {
+      clearInterval(timer);
+      clearTimeout(end);
+      await Promise.all(inFlight);
+      return report;
+    },
+  };
+}
+
+function body({ model, maxTokens = 16 }: TrafficOptions) {
+  return {
+    model,
+    max_tokens: maxTokens,
+    messages: [{ role: 'user' as const, content: 'My card has not arrived yet. What shall I do?' }],
+  };
+}
+
+async function complete(client: OpenAI, options: TrafficOptions): Promise<string> {
+  const { data, response } = await client.chat.completions.create(body(options)).withResponse();
+  if (!data.choices[0]?.finish_reason) throw new Error('the answer has no finish_reason');
+  return response.headers.get('x-cadre-backend') ?? 'unknown';
+}
+
+async function stream(client: OpenAI, options: TrafficOptions): Promise<string> {
+  const { data, response } = await client.chat.completions.create({ ...body(options), stream: true }).withResponse();
+  let finished = false;
+  for await (const chunk of data) finished ||= Boolean(chunk.choices[0]?.finish_reason);
+  // The client takes the end of a connection for the end of a stream; a cut one has no finish_reason.
+  if (!finished) throw new Error('the stream was cut: no finish_reason');
+  return response.headers.get('x-cadre-backend') ?? 'unknown';
+}
