@@ -42,8 +42,10 @@ function imageSettings(image: string | undefined): Record<string, string> {
 }
 
 /** What Helm waits for: the pods that are not ready, and why. */
-async function sayPods({ kubectl }: Cluster, log: Log): Promise<void> {
-  const text = await kubectl(['get', 'pods', '--namespace', cadreNamespace, '--output=json']).catch(() => undefined);
+async function sayPods(cluster: Cluster, log: Log): Promise<void> {
+  const text = await cluster
+    .kubectl(['get', 'pods', '--namespace', cadreNamespace, '--output=json'])
+    .catch(() => undefined);
   if (text === undefined) return;
   const { items } = JSON.parse(text) as { items: PodStatus[] };
   for (const { metadata, status } of items) {

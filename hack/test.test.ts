@@ -4,7 +4,7 @@ import { count } from './test.ts';
 const file = (status: string, tests: number) => ({
   name: 'a.test.ts',
   status,
-  assertionResults: Array(tests).fill({}),
+  assertionResults: Array.from({ length: tests }, () => ({})),
 });
 
 describe('the count of tests', () => {
