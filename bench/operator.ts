@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -122,14 +122,15 @@ async function measureFloor({ url, caFile, adminCert, adminKey }: ControlPlane, 
 }
 
 async function measureOperator(plane: ControlPlane, dir: string, models: number, floor: Floor): Promise<Figures> {
+  const api = await openApi(plane, 16);
+  const watching = await openApi(plane, 1);
   const operator = await startOperator({
     dir,
-    kubeconfig: plane.kubeconfig,
+    server: plane.url,
+    serviceAccountDir: await serviceAccount(api, plane.caFile, dir),
     main: join(root, 'dist/cli/main.js'),
     nodeFlags,
   });
-  const api = await openApi(plane, 16);
-  const watching = await openApi(plane, 1);
   const ended = new AbortController();
   try {
     await until('the operator to lead', 60, () => operator.leads());
@@ -190,6 +191,26 @@ async function measureOperator(plane: ControlPlane, dir: string, models: number,
     await operator.stop();
     await Promise.all([api.close(), watching.close()]);
   }
+}
+
+/** A service account that may do everything, in a folder as kubelet mounts it. */
+async function serviceAccount(api: Api, caFile: string, dir: string): Promise<string> {
+  const [name, namespace] = ['cadre-operator', systemNamespace];
+  const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
+  await api.send('POST', accounts, { metadata: { name } });
+  await api.send('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    metadata: { name },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+    subjects: [{ kind: 'ServiceAccount', name, namespace }],
+  });
+  const request = { spec: { expirationSeconds: 86_400 } };
+  const { status } = await api.send('POST', `${accounts}/${name}/token`, request);
+  const folder = join(dir, 'service-account');
+  await mkdir(folder);
+  await writeFile(join(folder, 'token'), (status as { token: string }).token, { mode: 0o600 });
+  await writeFile(join(folder, 'namespace'), namespace);
+  await copyFile(caFile, join(folder, 'ca.crt'));
+  return folder;
 }
 
 function hasStatus(object: { metadata: { generation?: number }; status?: unknown }): boolean {

@@ -54,19 +54,25 @@ function must(option: Option): Option {
   return option;
 }
 
+interface OperatorFlags extends Common {
+  config: string;
+  kubeconfig?: string;
+  serviceAccountDir?: string;
+  port: number;
+}
+
 function operator(): Command {
   return subcommand('operator', 'Watches SpecializedModels and RoutingPolicies and makes them so.')
     .addOption(must(new Option('--config <file>', 'configuration of the operator, YAML')))
     .option('--kubeconfig <file>', 'kubeconfig, outside a cluster (default: $KUBECONFIG, then ~/.kube/config)')
+    .option(
+      '--service-account-dir <dir>',
+      'token, ca.crt and namespace, in a cluster (default: where kubelet puts them)',
+    )
     .option('--port <port>', 'where /healthz, /readyz and /metrics are', port, 8080)
-    .action(async (flags: Common & { config: string; kubeconfig?: string; port: number }) => {
+    .action(async ({ config: configFile, ...flags }: OperatorFlags) => {
       const { runOperator } = await import('../operator/main.ts');
-      await runOperator({
-        configFile: flags.config,
-        kubeconfig: flags.kubeconfig,
-        port: flags.port,
-        ...start('operator', flags),
-      });
+      await runOperator({ ...flags, configFile, ...start('operator', flags) });
     });
 }
 

@@ -20,6 +20,8 @@ export interface OperatorOptions {
   configFile: string;
   /** `--kubeconfig`, for use outside of a cluster. */
   kubeconfig?: string | undefined;
+  /** `--service-account-dir`: where token, `ca.crt` and namespace of this pod's service account are. */
+  serviceAccountDir?: string | undefined;
   /** Where `/healthz`, `/readyz` and `/metrics` are; 0 takes a free one. */
   port: number;
   log: Logger;
@@ -36,11 +38,13 @@ const deposedMs = 3_000;
  * Runs the operator until `signal` aborts: caches always, controllers while this process leads. Rejects with a `UserError`
  * for what a person can cure.
  */
-export async function runOperator({ configFile, kubeconfig, port, log, signal }: OperatorOptions): Promise<void> {
-  const config = readConfig(operatorConfigSchema, configFile);
+export async function runOperator(options: OperatorOptions): Promise<void> {
+  const { kubeconfig, serviceAccountDir, port, log, signal } = options;
+  const config = readConfig(operatorConfigSchema, options.configFile);
   const registry = createRegistry();
   const client = await connect({
     ...(kubeconfig !== undefined && { kubeconfig: { path: kubeconfig } }),
+    serviceAccountDir,
     registry,
     userAgent: `cadre-operator/${pkg.version}`,
   });

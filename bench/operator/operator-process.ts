@@ -28,7 +28,9 @@ export interface OperatorProcess {
 
 export interface OperatorProcessOptions {
   dir: string;
-  kubeconfig: string;
+  /** `https://HOST:PORT` of the API server, and a folder as kubelet mounts it for a service account. */
+  server: string;
+  serviceAccountDir: string;
   /** Its entry point, built. */
   main: string;
   /** Flags of node, e.g. a heap limit. */
@@ -37,7 +39,8 @@ export interface OperatorProcessOptions {
 
 export async function startOperator({
   dir,
-  kubeconfig,
+  server,
+  serviceAccountDir,
   main,
   nodeFlags,
 }: OperatorProcessOptions): Promise<OperatorProcess> {
@@ -46,9 +49,22 @@ export async function startOperator({
   await rm(logFile, { force: true });
   await writeFile(config, stringify(configuration));
   const port = await freePort();
-  const args = [...nodeFlags, main, 'operator', '--config', config, '--kubeconfig', kubeconfig, '--port', String(port)];
+  const args = [
+    ...nodeFlags,
+    main,
+    'operator',
+    '--config',
+    config,
+    '--service-account-dir',
+    serviceAccountDir,
+    '--port',
+    String(port),
+  ];
+  // As in a pod: a kubeconfig would bring a library of 90 MB with it.
+  const { hostname, port: serverPort } = new URL(server);
+  const env = { ...process.env, KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: serverPort };
   const log = openSync(logFile, 'a');
-  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', log, log] });
+  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', log, log], env });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pid = child.pid ?? 0;
   const read = async (path: string) => {
