@@ -1,3 +1,4 @@
+import { ChildNameTaken } from '../../../kube/applier.ts';
 import { isKubeError } from '../../../kube/errors.ts';
 import { resources } from '../../../kube/resources.ts';
 import type { Cluster, KubeObject } from '../../../kube/types.ts';
@@ -29,42 +30,25 @@ export async function applyObjects(
     if (problem) return problem;
   }
   const applyOne = (kind: Kind) =>
-    context.applier.apply<KubeObject>(resources[kind], objects[kind], seen.children[kind]).then(
+    context.applier.apply(resources[kind], objects[kind], seen.children[kind]).then(
       () => undefined,
       (error: unknown) => problemOf(kind, seen, error),
     );
   const before = await Promise.all(kinds.filter((kind) => kind !== 'deployments').map(applyOne));
   const problem = before.find((found) => found !== undefined) ?? (await applyOne('deployments'));
   if (problem?.reason === 'ChildNameTaken' && Object.keys(seen.children).length === 0) {
-    await Promise.all(kinds.map((kind) => takeBack(kind, seen, context.cluster)));
+    await Promise.all(kinds.map((kind) => takeBack(kind, seen, context)));
   }
   return problem;
 }
 
-/** Deletes a child, and no other object that may have taken its name since. */
-export async function deleteChild(
-  kind: Kind,
-  { metadata }: KubeObject,
-  cluster: Pick<Cluster, 'delete'>,
-): Promise<void> {
-  const { name, namespace, uid } = metadata;
-  await cluster.delete(resources[kind], name, namespace, {
-    ...(uid !== undefined && { uid }),
-    propagationPolicy: 'Background',
-  });
-}
-
 /** Why the API server does not take an object; throws what may go by itself. */
 function problemOf(kind: Kind, seen: SeenModel, error: unknown): Problem {
-  if (codeOf(error) === 'ChildNameTaken') return takenProblem(kind, seen);
+  if (error instanceof ChildNameTaken) return takenProblem(kind, seen);
   const isOver = isKubeError(error) && error.message.includes('being terminated');
   if (!isKubeError(error, 'Invalid', 'Forbidden', 'BadRequest', 'RequestEntityTooLarge') || isOver) throw error;
   const reason = error.message.includes('exceeded quota') ? 'QuotaExceeded' : 'ChildRefused';
   return { reason, message: steady(errorMessage(error)) };
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 function takenProblem(kind: Kind, { model }: SeenModel): Problem {
@@ -87,9 +71,9 @@ async function stillTaken(kind: Kind, seen: SeenModel, cluster: Pick<Cluster, 'g
 }
 
 /** A model that can't be made whole is not made by half. */
-async function takeBack(kind: Kind, seen: SeenModel, cluster: Pick<Cluster, 'get' | 'delete'>): Promise<void> {
+async function takeBack(kind: Kind, seen: SeenModel, { applier, cluster }: ModelContext): Promise<void> {
   const found = await getChild(kind, seen, cluster);
-  if (found && isOurs(found, seen)) await deleteChild(kind, found, cluster);
+  if (found && isOurs(found, seen)) await applier.prune(resources[kind], [found]);
 }
 
 async function getChild(

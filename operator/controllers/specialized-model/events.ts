@@ -1,13 +1,6 @@
 import type { Condition } from '../../../crds/schema.ts';
 import type { SpecializedModelStatus } from '../../../crds/v1alpha1/specialized-model.ts';
-
-/** What is told about a model when something turned, for `kubectl describe` and `kubectl events`. */
-export interface ModelEvent {
-  type: 'Normal' | 'Warning';
-  reason: string;
-  action: 'Reconcile';
-  note: string;
-}
+import type { EventNote } from '../../../kube/events.ts';
 
 /**
  * The event of a change of status, if it is worth one: the model began or ceased to serve, or got stuck. Ordinary
@@ -16,7 +9,7 @@ export interface ModelEvent {
 export function eventOf(
   before: SpecializedModelStatus | undefined,
   after: SpecializedModelStatus,
-): ModelEvent | undefined {
+): EventNote | undefined {
   const turned = (type: string) => {
     const [was, is] = [find(before, type), find(after, type)];
     return is && (was?.status !== is.status || was.reason !== is.reason) ? is : undefined;
@@ -35,10 +28,10 @@ function find(status: SpecializedModelStatus | undefined, type: string): Conditi
   return status?.conditions?.find((condition) => condition.type === type);
 }
 
-function warning(condition: Condition): ModelEvent {
+function warning(condition: Condition): EventNote {
   return { type: 'Warning', ...telling(condition) };
 }
 
-function telling({ reason, message }: Condition): Omit<ModelEvent, 'type'> {
+function telling({ reason, message }: Condition): Omit<EventNote, 'type'> {
   return { reason, action: 'Reconcile', note: message };
 }

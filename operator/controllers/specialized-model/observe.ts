@@ -4,6 +4,7 @@ import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
 import type { ObjectKey, Store } from '../../../kube/types.ts';
 import type { Caches, Node, Pod, SecretReader, SecretView } from '../../context.ts';
 import type { ModelObjects } from '../../resources/model-objects.ts';
+import type { ToldStatuses } from './told.ts';
 
 /** How Secrets know who asked for them. */
 export const controllerName = 'specialized-model';
@@ -25,15 +26,25 @@ export interface SeenModel {
   credentials?: SecretView;
 }
 
+interface Sources {
+  caches: Caches;
+  secrets: SecretReader;
+  told: ToldStatuses;
+}
+
 /** Looks at the caches. Undefined for a model that is gone or going: garbage collection does the rest. */
-export function observe(key: ObjectKey, caches: Caches, secrets: SecretReader): SeenModel | undefined {
+export function observe(key: ObjectKey, { caches, secrets, told }: Sources): SeenModel | undefined {
   const reader = { controller: controllerName, key };
   // Forgotten and named again: what the model no longer names is no longer read.
   secrets.forget(reader);
   const found = caches.models.get(key);
-  if (!found || found.metadata.deletionTimestamp !== undefined) return undefined;
+  if (!found || found.metadata.deletionTimestamp !== undefined) {
+    told.forget(key);
+    return undefined;
+  }
   const parsed = parseSpecializedModel(found);
-  const model = parsed.ok ? parsed.value : found;
+  const status = told.last(key, found);
+  const model = { ...(parsed.ok ? parsed.value : found), ...(status && { status }) };
   const credentials = parsed.ok ? parsed.value.spec.model.credentials : undefined;
   return {
     key,

@@ -20,7 +20,7 @@ function plan(builder: ModelBuilder, over: Partial<SeenModel> = {}) {
     pods: [],
     nodes: new ObjectStore(),
   };
-  return planModel({ ...seen, ...over } as SeenModel, testConfig);
+  return planModel({ ...seen, ...over }, testConfig);
 }
 
 const secret = (annotations = {}, data: Record<string, string> = { token: 'c2VjcmV0' }): SecretView => ({
@@ -81,7 +81,7 @@ describe('a model that is refused', () => {
 });
 
 describe('the Secret of a model’s credentials', () => {
-  it.each([
+  it.each<[string, ModelBuilder, SecretView, string]>([
     ['is awaited until it has been read', fromHub, { state: 'Unknown' }, 'Waiting'],
     ['may be unreadable', fromHub, { state: 'Unknown', problem: 'forbidden' }, 'SecretUnreadable'],
     ['may be missing', fromHub, { state: 'Missing' }, 'SecretNotFound'],

@@ -201,7 +201,7 @@ describe('several pods with different problems', () => {
     world.has(...pods);
     await world.reconcile();
     expect(world.condition('Ready')).toMatchObject({ reason: 'OutOfMemory' });
-    world.has(...pods.reverse());
+    world.has(...pods.toReversed());
     await expectRest(world);
   });
 

@@ -1,41 +1,38 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Applier } from '../../../kube/applier.ts';
 import { isKubeError } from '../../../kube/errors.ts';
-import type { Cluster, KubeObject, ObjectKey, Resource } from '../../../kube/types.ts';
+import type { EventRecorder } from '../../../kube/events.ts';
+import { resources } from '../../../kube/resources.ts';
+import type { Cluster, ObjectKey } from '../../../kube/types.ts';
 import type { Clock } from '../../../process/clock.ts';
 import type { Logger } from '../../../process/logger.ts';
 import type { OperatorConfig } from '../../config.ts';
 import type { Caches, Requeue, SecretReader } from '../../context.ts';
 import { customResources } from '../../custom-resources.ts';
-import { applyObjects, deleteChild } from './children.ts';
-import { eventOf, type ModelEvent } from './events.ts';
+import { applyObjects } from './children.ts';
+import { eventOf } from './events.ts';
 import { observe, type SeenModel } from './observe.ts';
 import { holdMs } from './pace.ts';
 import { planModel } from './plan.ts';
 import type { Problem, ProblemReason } from './reasons.ts';
 import { type DecidedPlan, reportOf } from './status.ts';
+import type { ToldStatuses } from './told.ts';
 
-/** What the reconciler needs of the applier, see `kube/applier.ts`. */
-export interface ModelApplier {
-  /** Rejects with an error whose `code` is `ChildNameTaken` for an object that exists and is not this model's. */
-  apply<T extends KubeObject>(resource: Resource, desired: T, live: T | undefined): Promise<'Unchanged' | 'Applied'>;
-  applyStatus(resource: Resource, live: KubeObject, status: object): Promise<'Unchanged' | 'Applied'>;
-}
-
-/** What the reconciler needs of the recorder, see `kube/events.ts`. */
-export interface ModelEvents {
-  record(regarding: KubeObject, event: ModelEvent): void;
-}
+/** What the reconciler needs of `kube/applier.ts`. */
+export type ModelApplier = Pick<Applier, 'apply' | 'applyStatus' | 'prune'>;
 
 /** What a reconcile of a model works with. */
 export interface ModelContext {
   caches: Caches;
   secrets: SecretReader;
   applier: ModelApplier;
-  cluster: Pick<Cluster, 'get' | 'delete'>;
-  events: ModelEvents;
+  cluster: Pick<Cluster, 'get'>;
+  events: Pick<EventRecorder, 'record'>;
   config: OperatorConfig;
   clock: Clock;
   log: Logger;
+  /** One for all models. */
+  told: ToldStatuses;
 }
 
 /** After these, in milliseconds, objects that nobody watches for us are looked at again. */
@@ -46,7 +43,7 @@ const retryMs: Partial<Record<ProblemReason, number>> = { ChildNameTaken: 30_000
  * where nothing changed. Rejects for what may succeed later, so that the queue tries again with back-off.
  */
 export async function reconcileModel(key: ObjectKey, context: ModelContext): Promise<Requeue> {
-  const seen = observe(key, context.caches, context.secrets);
+  const seen = observe(key, context);
   if (!seen) return 'never';
   const plan = planModel(seen, context.config);
   if (plan.state === 'Waiting') return 'never';
@@ -56,14 +53,18 @@ export async function reconcileModel(key: ObjectKey, context: ModelContext): Pro
 }
 
 /** Deletes what stands in the way. True when there was something: its going brings the model back. */
-async function prune(seen: SeenModel, plan: DecidedPlan, { cluster, log }: ModelContext): Promise<boolean> {
-  if (plan.state !== 'Accepted' || seen.paused) return false;
-  for (const kind of plan.leftovers) {
-    const child = seen.children[kind];
-    log.info({ kind, name: seen.model.metadata.name }, 'deleting a child of an earlier model of this name');
-    if (child) await deleteChild(kind, child, cluster);
-  }
-  return plan.leftovers.length > 0;
+async function prune(seen: SeenModel, plan: DecidedPlan, { applier, log }: ModelContext): Promise<boolean> {
+  if (plan.state !== 'Accepted' || seen.paused || plan.leftovers.length === 0) return false;
+  log.info({ key: seen.key, kinds: plan.leftovers }, 'deleting children of an earlier model of this name');
+  await Promise.all(
+    plan.leftovers.map((kind) =>
+      applier.prune(
+        resources[kind],
+        [seen.children[kind]].filter((child) => child !== undefined),
+      ),
+    ),
+  );
+  return true;
 }
 
 /** Writes the status where it changed, and the event of the change. */
@@ -71,7 +72,7 @@ async function tell(
   seen: SeenModel,
   plan: DecidedPlan,
   refusal: Problem | undefined,
-  { applier, clock, config, events }: ModelContext,
+  { applier, clock, config, events, told }: ModelContext,
 ): Promise<Requeue> {
   const { model } = seen;
   const now = clock.now();
@@ -88,6 +89,7 @@ async function tell(
     if (isKubeError(error, 'NotFound')) return 'never';
     throw error;
   }
+  told.remember(seen.key, model, report.status);
   const event = eventOf(model.status, report.status);
   if (event) events.record(model, event);
   return requeue;

@@ -3,7 +3,9 @@ import { pino } from 'pino';
 import { modelLabel } from '../../../../crds/names.ts';
 import type { RoutingPolicy, SpecializedModel } from '../../../../crds/v1alpha1/kinds.ts';
 import type { SpecializedModelStatus } from '../../../../crds/v1alpha1/specialized-model.ts';
+import { ChildNameTaken } from '../../../../kube/applier.ts';
 import { KubeError } from '../../../../kube/errors.ts';
+import type { EventNote } from '../../../../kube/events.ts';
 import { resources } from '../../../../kube/resources.ts';
 import { ObjectStore } from '../../../../kube/store.ts';
 import { type KubeObject, keyOf, type ObjectKey, type Resource } from '../../../../kube/types.ts';
@@ -19,13 +21,9 @@ import type {
   Service,
   ServiceAccount,
 } from '../../../context.ts';
-import type { ModelEvent } from '../events.ts';
 import { type ModelContext, reconcileModel } from '../reconcile.ts';
+import { ToldStatuses } from '../told.ts';
 import { testConfig } from './config.ts';
-
-class NameTaken extends Error {
-  readonly code = 'ChildNameTaken';
-}
 
 /** A cluster in memory, as far as the reconciler of one model meets it: what it applies is there, and it sees it at once. */
 export class World {
@@ -44,13 +42,14 @@ export class World {
   readonly secrets = new Map<string, SecretView>();
   /** Objects of others: in the API, not in our caches. */
   readonly foreign = new Map<string, KubeObject>();
-  readonly events: ModelEvent[] = [];
+  readonly events: EventNote[] = [];
   /** Writes of any kind. */
   writes = 0;
   now = Date.parse('2026-01-01T00:01:00Z');
   /** What the API server answers to applies of a kind instead of taking them. */
   readonly refusals = new Map<string, KubeError>();
   readonly key: ObjectKey;
+  readonly #told = new ToldStatuses();
   #version = 100;
 
   constructor(model: SpecializedModel) {
@@ -112,6 +111,11 @@ export class World {
       applier: {
         apply: async (resource, desired, live) => this.#apply(resource, desired, live),
         applyStatus: async (_, live, status) => this.#applyStatus(live, status),
+        prune: async (resource, leftovers) => {
+          const { writes } = this;
+          for (const object of leftovers) this.#delete(resource, object);
+          return this.writes - writes;
+        },
       },
       cluster: {
         get: async (resource, name, namespace) => {
@@ -119,26 +123,21 @@ export class World {
           if (!found) throw new KubeError('NotFound', `get ${resource.plural} ${namespace}/${name}: not found`);
           return found as never;
         },
-        delete: async (resource, name, namespace, options) => {
-          const store = this.#storeOf(resource);
-          const found = store.get(`${namespace}/${name}`);
-          if (!found || (options?.uid !== undefined && found.metadata.uid !== options.uid)) return;
-          this.writes++;
-          store.delete(found);
-        },
       },
       events: { record: (_, event) => void this.events.push(event) },
       config: testConfig,
       clock: { now: () => this.now },
       log: pino({ level: 'silent' }),
+      told: this.#told,
     };
   }
 
-  #apply<T extends KubeObject>(resource: Resource, desired: T, live: T | undefined): 'Unchanged' | 'Applied' {
+  #apply(resource: Resource, desired: KubeObject, live: KubeObject | undefined): 'Unchanged' | 'Applied' {
     const refusal = this.refusals.get(resource.kind);
     if (refusal) throw refusal;
     const key = keyOf(desired);
-    if (this.foreign.has(`${resource.kind} ${key}`)) throw new NameTaken(`${resource.kind} ${key} is taken`);
+    if (this.foreign.has(`${resource.kind} ${key}`))
+      throw new ChildNameTaken({ ...desired, metadata: { name: desired.metadata.name } });
     const bare = live && { ...live, metadata: { ...desired.metadata } };
     if (isDeepStrictEqual(bare, desired)) return 'Unchanged';
     this.writes++;
@@ -154,6 +153,13 @@ export class World {
     const metadata = { ...model.metadata, resourceVersion: this.#next() };
     this.caches.models.set({ ...model, metadata, status });
     return 'Applied';
+  }
+
+  #delete(resource: Resource, object: KubeObject): void {
+    const store = this.#storeOf(resource);
+    if (store.get(keyOf(object))?.metadata.uid !== object.metadata.uid) return;
+    this.writes++;
+    store.delete(object);
   }
 
   #find(resource: Resource, key: ObjectKey): KubeObject | undefined {
