@@ -94,6 +94,12 @@ export const specializedModelCases: KindCases = {
     },
     {
       field: 'spec.model.uri',
+      message: modelUriMessages.claim,
+      keeps: [uri(`pvc://${'a'.repeat(253)}/m.gguf`), web(uri(`https://example.com/${'a'.repeat(254)}/m.gguf`))],
+      breaks: [uri(`pvc://${'a'.repeat(254)}/m.gguf`)],
+    },
+    {
+      field: 'spec.model.uri',
       message: modelUriMessages.hf,
       keeps: [hub(), hub(uri('hf://acme/Qwen2.5_GGUF/q4/m.gguf'))],
       breaks: [
@@ -441,6 +447,12 @@ export const specializedModelCases: KindCases = {
       },
       field: 'spec.engine.env[1]',
       message: 'Duplicate value: {"name":"A"}',
+    },
+    {
+      what: 'a fraction of a CPU is written as a string, as numbers are whole',
+      changes: { 'spec.resources.limits.cpu': 1.5 },
+      field: 'spec.resources.limits.cpu',
+      message: 'must be of type integer,string: "number"',
     },
     {
       what: 'a URI has an end',
