@@ -113,11 +113,8 @@ describe('what a client does wrong', () => {
     const reply = await router.post(chat, body);
     expect(reply.status).toBe(413);
     expect(reply.json.error).toMatchObject({ code: 'request_too_large', type: 'invalid_request_error' });
-    const chunked = await fetch(`${router.origin}${chat}`, {
-      method: 'POST',
-      body: new Blob([body]).stream(),
-      duplex: 'half',
-    } as RequestInit);
+    const init: RequestInit & { duplex: 'half' } = { method: 'POST', body: new Blob([body]).stream(), duplex: 'half' };
+    const chunked = await fetch(`${router.origin}${chat}`, init);
     expect(chunked.status).toBe(413);
     await chunked.text();
   });

@@ -14,20 +14,22 @@ export function sendAnswer(exchange: Exchange, attempt: Attempt, bytes: Buffer, 
   exchange.response.end(bytes);
 }
 
-/** The way of a stream to the client: it is cut off when it does not read for too long. */
+/** The way of a stream to the client, which is cut off when it does not read for too long. */
 export function clientSink(exchange: Exchange, attempt: Attempt, { config }: RouterContext): Sink {
   const { response } = exchange;
+  let timer: NodeJS.Timeout | undefined;
   return {
-    commit: () => begin(exchange, attempt, true, undefined),
+    commit() {
+      begin(exchange, attempt, true, undefined);
+      response.once('close', () => clearTimeout(timer));
+    },
     write(bytes, drained) {
-      if (exchange.gone) return true;
-      if (response.write(bytes)) return true;
-      const timer = setTimeout(() => response.destroy(), config.client.writeTimeoutSeconds * 1000);
+      if (exchange.gone || response.write(bytes)) return true;
+      timer = setTimeout(() => response.destroy(), config.client.writeTimeoutSeconds * 1000);
       response.once('drain', () => {
         clearTimeout(timer);
         drained();
       });
-      response.once('close', () => clearTimeout(timer));
       return false;
     },
   };
