@@ -63,11 +63,7 @@ async function main(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'cadre-bench-'));
   try {
     say('building the operator');
-    await promisify(execFile)(process.execPath, [
-      join(root, 'node_modules/typescript/bin/tsc'),
-      '-p',
-      join(root, 'tsconfig.build.json'),
-    ]);
+    await build();
     const floor = await onControlPlane(join(dir, 'floor'), (plane) => measureFloor(plane, models));
     say(`floor: ${floor.wallSeconds.toFixed(1)} s, ${floor.cpuSeconds.toFixed(1)} CPU s`);
     const figures = await onControlPlane(join(dir, 'operator'), (plane, at) =>
@@ -78,6 +74,17 @@ async function main(): Promise<void> {
   } finally {
     if (values.keep) say(`kept ${dir}`);
     else await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function build(): Promise<void> {
+  try {
+    await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd: root });
+  } catch (error) {
+    throw new UserError(
+      'BuildFailed',
+      `npm run build:\n${(error as { stdout?: string }).stdout ?? errorMessage(error)}`,
+    );
   }
 }
 

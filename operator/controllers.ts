@@ -13,6 +13,7 @@ import { reconcilePolicy } from './controllers/routing-policy/reconcile.ts';
 import { policyOf } from './controllers/routing-policy/route-secret.ts';
 import { controllerName as modelController } from './controllers/specialized-model/observe.ts';
 import { reconcileModel } from './controllers/specialized-model/reconcile.ts';
+import { ToldStatuses } from './controllers/specialized-model/told.ts';
 import {
   isStatusOnly,
   modelsOfChild,
@@ -66,7 +67,7 @@ export function createControllers({
     new Applier({ cluster, fieldManager: `cadre-${name}`, intentAnnotation, reached });
   const common = { caches, secrets, cluster, events, config, clock: systemClock };
 
-  const modelContext = { ...common, applier: applierOf(modelController) };
+  const modelContext = { ...common, applier: applierOf(modelController), told: new ToldStatuses() };
   const models = new Controller({
     name: modelController,
     reconcile: (key, { log: own }) => reconcileModel(key, { ...modelContext, log: own }),
