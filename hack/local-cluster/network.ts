@@ -16,7 +16,8 @@ export interface Network {
   nodeAddress: string;
 }
 
-const candidates = 8;
+/** How many address plans there are, and so how many clusters fit on one machine. */
+export const networkPlans = 8;
 
 /** Number `index` of the address plans; the first has the ranges that most clusters have. */
 export function addressPlan(index: number): Network {
@@ -39,7 +40,7 @@ export function addressPlan(index: number): Network {
  */
 export function chooseNetwork(routes: string[]): Network {
   const taken = routes.filter((route) => route !== 'default' && route !== '0.0.0.0/0').map(parseRange);
-  for (let index = 0; index < candidates; index++) {
+  for (let index = 0; index < networkPlans; index++) {
     const plan = addressPlan(index);
     const wanted = [plan.services, plan.pods, plan.link].map(parseRange);
     if (!wanted.some((range) => taken.some((other) => overlap(range, other)))) return plan;
@@ -47,7 +48,7 @@ export function chooseNetwork(routes: string[]): Network {
   const { services, pods, link } = addressPlan(0);
   throw new UserError(
     'NoFreeNetwork',
-    `this machine routes all the address ranges that the cluster can use (${services}, ${pods}, ${link} and the next ${candidates - 1}): see "ip route" for what holds them`,
+    `this machine routes all the address ranges that the cluster can use (${services}, ${pods}, ${link} and the next ${networkPlans - 1}): see "ip route" for what holds them`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, open, readFile, rename, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../process/errors.ts';
@@ -6,7 +7,7 @@ import type { Log } from '../cache.ts';
 import { runCommand } from '../command.ts';
 import { removeCgroups } from './cgroups.ts';
 import { logFile } from './components.ts';
-import type { Network } from './network.ts';
+import { addressPlan, type Network, networkPlans } from './network.ts';
 import {
   childrenOf,
   identify,
@@ -185,14 +186,20 @@ export async function destroyMachine(dir: string, network: Network | undefined):
   }, 20_000);
   if (!gone) throw new UserError('ProcessesRemain', `processes ${marked.join(', ')} of the cluster can't be killed`);
   if (network) {
-    const link = `/sys/class/net/${linkName(network)}`;
-    const linkGone = await waitUntil(async () => !(await exists(link)), 20_000);
-    if (!linkGone)
-      throw new UserError(
-        'LinkRemains',
-        `the interface ${linkName(network)} does not go away: "ip link delete ${linkName(network)}"`,
-      );
+    // Connections that were cut may keep the namespace for minutes, and its end of the link with it.
+    if (existsSync(`/sys/class/net/${linkName(network)}`)) {
+      const options = { log: () => undefined, doing: 'removing the link', install: 'install iproute2' };
+      await runCommand('ip', ['link', 'delete', linkName(network)], options).catch((error: unknown) => {
+        // It may have gone by itself meanwhile.
+        if (existsSync(`/sys/class/net/${linkName(network)}`)) throw error;
+      });
+    }
     await removeCgroups(network);
+  } else {
+    // Which of them it was went with its folder; those of a cluster that runs have their link.
+    const others = Array.from({ length: networkPlans }, (_, index) => addressPlan(index));
+    for (const other of others.filter((plan) => !existsSync(`/sys/class/net/${linkName(plan)}`)))
+      await removeCgroups(other);
   }
   // Mount points that the machine lacked; others' files in them, if any, keep them.
   for (const name of ['kubelet', 'cni']) await rmdir(`/var/lib/${name}`).catch(() => undefined);
@@ -253,11 +260,4 @@ async function readIdentity(path: string): Promise<Saved | undefined> {
 async function writeIdentity(path: string, identity: Saved): Promise<void> {
   await writeFile(`${path}.part`, JSON.stringify(identity));
   await rename(`${path}.part`, path);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return readFile(join(path, 'address')).then(
-    () => true,
-    () => false,
-  );
 }
