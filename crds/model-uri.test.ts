@@ -118,6 +118,8 @@ describe('parseModelUri', () => {
 
   it('refuses what is too long', () => {
     expect(modelUriProblem(`pvc://models/${'a'.repeat(1024)}`)).toBe('model.uri must be at most 1024 characters long');
+    expect(modelUriProblem(`pvc://${'a'.repeat(253)}/m`)).toBeUndefined();
+    expect(modelUriProblem(`pvc://${'a'.repeat(254)}/m`)).toBe('model.uri must name a claim of at most 253 characters');
   });
 
   it('never accepts a path that leaves its folder', () => {

@@ -47,11 +47,14 @@ export const modelUriPatterns = {
 export const modelUriMessages = {
   scheme: 'model.uri must start with pvc://, hf:// or https://',
   pvc: 'model.uri with pvc must be pvc://CLAIM/PATH: a claim of the same namespace and a path without empty, "." or ".." parts, spaces, "%", "?" or "#"',
+  claim: 'model.uri must name a claim of at most 253 characters',
   hf: 'model.uri with hf must be hf://OWNER/REPO or hf://OWNER/REPO/FILE, without empty, "." or ".." parts, spaces, "%", "?" or "#"',
   https:
     'model.uri with https must be https://HOST[:PORT]/PATH in lower-case host, without user name, query, fragment, "%" or empty, "." or ".." parts',
 } as const;
 
+/** Longest name of a claim. */
+export const maxClaimLength = 253;
 /** Longest URI. */
 export const maxModelUriLength = 1024;
 
@@ -79,5 +82,6 @@ export function modelUriProblem(uri: string): string | undefined {
   if (uri.length > maxModelUriLength) return `model.uri must be at most ${maxModelUriLength} characters long`;
   const scheme = (['pvc', 'hf', 'https'] as const).find((name) => uri.startsWith(`${name}://`));
   if (!scheme) return modelUriMessages.scheme;
-  return new RegExp(modelUriPatterns[scheme]).test(uri) ? undefined : modelUriMessages[scheme];
+  if (!new RegExp(modelUriPatterns[scheme]).test(uri)) return modelUriMessages[scheme];
+  return scheme === 'pvc' && uri.indexOf('/', 6) > 6 + maxClaimLength ? modelUriMessages.claim : undefined;
 }

@@ -15,7 +15,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
     kinds.map(async (definition) => ({
       definition,
       schema: structuralSchema(definition.type),
-      sample: await readFile(join(root, definition.sample), 'utf8'),
+      samples: await Promise.all(definition.samples.map((path) => readFile(join(root, path), 'utf8'))),
     })),
   );
   const files = entries.flatMap(({ definition, schema }): [string, string][] => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { maxModelUriLength, modelUriMessages, modelUriPatterns } from '../model-uri.ts';
+import { maxClaimLength, maxModelUriLength, modelUriMessages, modelUriPatterns } from '../model-uri.ts';
 import { compareQuantities } from '../quantity.ts';
 import { type Rule, withRules } from '../rules.ts';
 import {
@@ -33,6 +33,11 @@ const modelUri = withRules(
     message: modelUriMessages.scheme,
   },
   ...schemes.map(uriForm),
+  {
+    rule: `!self.startsWith('pvc://') || self.indexOf('/', 6) <= 6 + ${maxClaimLength}`,
+    holds: (self) => !self.startsWith('pvc://') || self.indexOf('/', 6) <= 6 + maxClaimLength,
+    message: modelUriMessages.claim,
+  },
 );
 
 const commit = /^[0-9a-f]{40}$/;

@@ -33,10 +33,12 @@ export function editorSchema(kind: KindDefinition, schema: Schema): string {
 
 function toJsonSchema(node: Schema): Schema {
   const pattern = node['x-kubernetes-validations']?.find((rule) => rule.pattern !== undefined)?.pattern;
+  // Not every validator reads patterns with the flag `u`, without which \p{…} is something else.
+  const isPortable = pattern !== undefined && !pattern.includes('\\p{');
   const plain = Object.fromEntries(Object.entries(node).filter(([key]) => !key.startsWith('x-kubernetes-'))) as Schema;
   return {
     ...plain,
-    ...(pattern !== undefined && { pattern }),
+    ...(isPortable && { pattern }),
     ...(node.properties && { additionalProperties: false }),
   };
 }

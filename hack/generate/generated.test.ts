@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parse } from 'yaml';
+import { z } from 'zod';
+import { parseRoutingPolicy, parseSpecializedModel } from '../../crds/parse.ts';
+import { refusedArgs } from '../../operator/engines/refused-flags.ts';
+import { engines } from '../../operator/engines/registry.ts';
 import { generatedFiles, writeGenerated } from '../generate.ts';
+import { kinds } from './kinds.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const files = await generatedFiles(root);
@@ -36,6 +41,36 @@ describe('the generated files', () => {
     expect(schema.properties.spec.additionalProperties).toBe(false);
     expect(schema.properties.spec.properties.model.properties.sha256.pattern).toBe('^[0-9a-f]{64}$');
     expect(text('crds/schema/specializedmodel_v1alpha1.json')).not.toContain('x-kubernetes-');
+  });
+
+  it.each(kinds)(
+    'have an editors’ schema that takes the samples of $kind, and no other field',
+    async ({ kind, samples }) => {
+      const schema = z.fromJSONSchema(JSON.parse(text(`crds/schema/${kind.toLowerCase()}_v1alpha1.json`)));
+      for (const sample of samples) {
+        const object = parse(await readFile(join(root, sample), 'utf8')) as { spec: object };
+        expect(schema.safeParse(object)).toMatchObject({ success: true });
+        expect(schema.safeParse({ ...object, spec: { ...object.spec, scaling: {} } })).toMatchObject({
+          success: false,
+        });
+      }
+    },
+  );
+
+  it.each(kinds)('have samples of $kind that the operator accepts too', async ({ kind, samples }) => {
+    for (const sample of samples) {
+      const object: unknown = parse(await readFile(join(root, sample), 'utf8'));
+      if (kind === 'RoutingPolicy') {
+        expect(parseRoutingPolicy(object)).toMatchObject({ ok: true });
+        continue;
+      }
+      const model = parseSpecializedModel(object);
+      expect(model).toMatchObject({ ok: true });
+      if (model.ok) {
+        const { engine } = model.value.spec;
+        expect(refusedArgs(engines[engine.type].rules, engine)).toEqual([]);
+      }
+    }
   });
 
   it('name every field of a spec in the reference', () => {

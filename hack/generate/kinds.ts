@@ -21,8 +21,8 @@ export interface KindDefinition {
   type: z.ZodType;
   /** Two or three sentences, for `kubectl explain` and the reference. */
   description: string;
-  /** A manifest for the reference, relative to the repository. */
-  sample: string;
+  /** Manifests for the reference, relative to the repository. */
+  samples: readonly string[];
   columns: PrinterColumn[];
   scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath: string };
 }
@@ -59,7 +59,7 @@ export const kinds: readonly KindDefinition[] = [
     type: specializedModel,
     description:
       'SpecializedModel is one model that was trained for one task, served: where its weights are, which engine runs it, on what, and in how many replicas.',
-    sample: 'docs/reference/samples/specialized-model.yaml',
+    samples: ['docs/reference/samples/specialized-model.yaml', 'docs/reference/samples/specialized-model-gpu.yaml'],
     columns: [
       readyColumn,
       { name: 'Replicas', type: 'integer', jsonPath: '.spec.replicas', description: 'Replicas that are wanted.' },
@@ -94,7 +94,7 @@ export const kinds: readonly KindDefinition[] = [
     type: routingPolicy,
     description:
       'RoutingPolicy is one model name that applications call, and how its requests are divided between specialized models and external providers.',
-    sample: 'docs/reference/samples/routing-policy.yaml',
+    samples: ['docs/reference/samples/routing-policy.yaml'],
     columns: [
       readyColumn,
       { name: 'Model', type: 'string', jsonPath: '.status.model', description: 'The model name that clients send.' },

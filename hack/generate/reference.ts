@@ -3,11 +3,11 @@ import { apiVersion, type KindDefinition } from './kinds.ts';
 import { rulesWithin } from './rules-within.ts';
 import type { Schema } from './structural.ts';
 
-/** A kind with its structural schema and the text of its sample manifest. */
+/** A kind with its structural schema and the texts of its sample manifests. */
 export interface ReferenceEntry {
   definition: KindDefinition;
   schema: Schema;
-  sample: string;
+  samples: readonly string[];
 }
 
 /** The text of docs/reference/api.md. */
@@ -25,13 +25,14 @@ Cadre's API is the group \`${group}\`, version \`${apiVersion.split('/')[1]}\`, 
 - A field that is not listed here is refused: \`kubectl\` names it (\`unknown field "spec.…"\`), because it validates strictly. Other clients must ask for \`fieldValidation=Strict\` themselves.
 - A field that is required within an object is required where that object is set.
 - "Rules" are what Kubernetes checks beyond each field's type and bounds; the message is what one sees when a rule is broken, with the field before it. The operator checks them again, and says \`Accepted=False\` with the same messages of an object that was stored before a rule.
+- \`crds/schema/\` has the same as JSON Schemas, \`KIND_VERSION.json\` in lower case, for editors and for kubeconform. They know fields, types, bounds and patterns, not the rules that compare fields.
 - Durations are whole numbers with units, such as \`300ms\`, \`10s\` or \`1m30s\`. Quantities are those of Kubernetes, such as \`500m\` or \`16Gi\`.
 - The annotation \`${pausedAnnotation}: "true"\` on an object of either kind leaves everything as it is until it is gone.
 
 ${entries.map(kindSection).join('\n')}`;
 }
 
-function kindSection({ definition, schema, sample }: ReferenceEntry): string {
+function kindSection({ definition, schema, samples }: ReferenceEntry): string {
   const { kind, shortName, plural, columns, scale, description } = definition;
   const { spec, status } = schema.properties ?? {};
   if (!spec || !status) throw new Error(`${kind} must have spec and status`);
@@ -39,10 +40,7 @@ function kindSection({ definition, schema, sample }: ReferenceEntry): string {
 
 ${description} Short name \`${shortName}\`, plural \`${plural}\`, namespaced.
 
-\`\`\`yaml
-${sample.trim()}
-\`\`\`
-
+${samples.map((sample) => `\`\`\`yaml\n${sample.trim()}\n\`\`\`\n`).join('\n')}
 ### Spec of ${kind}
 
 ${fieldTable(rows(spec, 'spec'))}
