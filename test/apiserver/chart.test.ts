@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { ensureBinaries } from '../../hack/local-cluster/build.ts';
+import type { KubeObject, Resource } from '../../kube/types.ts';
 import { operatorConfigSchema } from '../../operator/config.ts';
 import { routerConfigSchema } from '../../runtime/router/config.ts';
 import { useApiServer } from '../support/api-server.ts';
@@ -17,6 +18,17 @@ interface Rendered {
   data?: Record<string, string>;
   spec?: { template?: { metadata: { labels: Record<string, string> }; spec: object } };
 }
+
+interface AccessReview extends KubeObject {
+  spec: object;
+  status?: { allowed: boolean };
+}
+const accessReviews: Resource = {
+  apiVersion: 'authorization.k8s.io/v1',
+  kind: 'SubjectAccessReview',
+  plural: 'subjectaccessreviews',
+  namespaced: false,
+};
 
 const server = useApiServer('chart');
 let kubectl: (args: string[], objects?: object[]) => Promise<string>;
@@ -86,12 +98,19 @@ describe('a real kube-apiserver', () => {
       apply,
       objects.filter(({ kind }) => access.has(kind)),
     );
-    const may = async (who: 'operator' | 'router', verb: string, what: string, where: string): Promise<string> => {
-      const user = `system:serviceaccount:${server.namespace}:cadre-${who}`;
-      const [resource = '', subresource = ''] = what.split('/');
-      const ask = ['auth', 'can-i', verb, resource, `--subresource=${subresource}`, '--as', user, '--namespace', where];
-      const answer = await kubectl(ask).catch((error: Error) => error.message);
-      return answer.includes('yes') ? 'yes' : 'no';
+    const may = async (who: 'operator' | 'router', verb: string, what: string, namespace: string): Promise<string> => {
+      const [name = '', subresource = ''] = what.split('/');
+      const [resource = '', ...group] = name.split('.');
+      const review = await server.kube.create<AccessReview>(accessReviews, {
+        apiVersion: accessReviews.apiVersion,
+        kind: accessReviews.kind,
+        metadata: { name: '' },
+        spec: {
+          user: `system:serviceaccount:${server.namespace}:cadre-${who}`,
+          resourceAttributes: { verb, group: group.join('.'), resource, subresource, namespace },
+        },
+      });
+      return review.status?.allowed ? 'yes' : 'no';
     };
     const own = server.namespace;
     const questions = [
