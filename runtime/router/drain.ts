@@ -18,14 +18,18 @@ export async function drain({ server, context, config, log }: DrainOptions): Pro
   context.draining = true;
   await sleep(config.delaySeconds * 1000);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // A connection whose answer began before all this was promised to be kept: nobody but us ends it now.
+  const sweep = setInterval(() => server.closeIdleConnections(), 100);
   const late = new AbortController();
   const deadline = sleep(config.deadlineSeconds * 1000, 'late' as const, { signal: late.signal }).catch(
     () => 'closed' as const,
   );
   const outcome = await Promise.race([closed.then(() => 'closed' as const), deadline]);
   late.abort();
-  if (outcome === 'closed') return;
-  log.warn({ deadlineSeconds: config.deadlineSeconds }, 'requests still in flight at the deadline are cut off');
-  server.closeAllConnections();
-  await closed;
+  if (outcome === 'late') {
+    log.warn({ deadlineSeconds: config.deadlineSeconds }, 'requests still in flight at the deadline are cut off');
+    server.closeAllConnections();
+    await closed;
+  }
+  clearInterval(sweep);
 }

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import type { V1EndpointSlice } from '@kubernetes/client-node';
 import { enginePortName, modelLabel } from '../../../crds/names.ts';
-import type { Change, Json, KubeObject, ObjectKey, Store } from '../../../kube/types.ts';
+import type { Change, Json, KubeObject, Store } from '../../../kube/types.ts';
 import type { RouterMetrics } from '../metrics.ts';
 import type { Upstreams } from '../providers/upstreams.ts';
 import type { EndpointTable } from './endpoint-table.ts';
@@ -61,7 +61,7 @@ export class EndpointSource {
 
 /** Origins that may get new requests: ready and not about to end. A pod with two addresses counts once, by its IPv4. */
 export function readyOrigins(slices: readonly EndpointSlice[]): string[] {
-  const byPod = new Map<ObjectKey, string>();
+  const byPod = new Map<string, string>();
   for (const slice of [...slices].sort((a, b) => (a.addressType < b.addressType ? -1 : 1))) {
     if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') continue;
     const port = enginePort(slice);
@@ -70,8 +70,9 @@ export function readyOrigins(slices: readonly EndpointSlice[]): string[] {
       const address = addresses[0];
       // Absent means ready: the API's documented reading of an unknown state.
       if (address === undefined || conditions?.ready === false || conditions?.terminating === true) continue;
-      const pod = targetRef?.uid ?? targetRef?.name ?? address;
-      if (!byPod.has(pod)) byPod.set(pod, `http://${isIPv6(address) ? `[${address}]` : address}:${port}`);
+      const origin = `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
+      const pod = targetRef?.uid ?? origin;
+      if (!byPod.has(pod)) byPod.set(pod, origin);
     }
   }
   return [...new Set(byPod.values())].sort();

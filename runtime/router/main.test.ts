@@ -1,0 +1,248 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Route } from '../../crds/route-table.ts';
+import { KubeClient } from '../../kube/client.ts';
+import { silent } from '../../kube/testing/objects.ts';
+import { type Asked, type Reply, scriptedServer } from '../../kube/testing/scripted-server.ts';
+import { until } from '../../kube/testing/until.ts';
+import { createLogger, type Logger } from '../../process/logger.ts';
+import type { RouterConfigInput } from './config.ts';
+import { runRouter } from './main.ts';
+import { vllmChat, vllmStream } from './testing/answers.ts';
+import { json, startEngine } from './testing/engine.ts';
+import { endpointSlice, routeSecret } from './testing/objects.ts';
+import { aModel, aRoute, clientKey } from './testing/router.ts';
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+/** An API server that lists these Secrets and slices, and whose watches the test writes to. */
+async function world(secrets: object[], slices: object[]) {
+  const watches: Record<string, Reply[]> = { secrets: [], endpointslices: [] };
+  let away = false;
+  const answer = (asked: Asked, reply: Reply) => {
+    if (away) return reply.reset();
+    const plural = asked.path.split('/').at(-1) ?? '';
+    if (!asked.query.has('watch')) {
+      const items = plural === 'secrets' ? secrets : slices;
+      return reply.json(200, { kind: 'List', metadata: { resourceVersion: '10' }, items });
+    }
+    reply.stream();
+    watches[plural]?.push(reply);
+  };
+  const server = await scriptedServer(answer);
+  ends.push(() => server.close());
+  return {
+    server,
+    watching: (plural: string) => (watches[plural] as Reply[]).length > 0,
+    event: (plural: 'secrets' | 'endpointslices', type: string, object: object) => {
+      for (const reply of watches[plural] as Reply[]) reply.event(type, object);
+    },
+    goAway() {
+      away = true;
+      for (const replies of Object.values(watches)) for (const reply of replies.splice(0)) reply.reset();
+    },
+  };
+}
+
+async function start(
+  { server }: Awaited<ReturnType<typeof world>>,
+  options: { config?: Omit<RouterConfigInput, 'namespace'>; log?: Logger } = {},
+) {
+  const cluster = new KubeClient(server.credentials, { userAgent: 'test' });
+  const stop = new AbortController();
+  const listening = Promise.withResolvers<{ port: number; probePort: number | undefined }>();
+  const { config, ...rest } = options;
+  const done = runRouter({
+    config: { namespace: 'cadre', drain: { delaySeconds: 0, deadlineSeconds: 10 }, ...config },
+    port: 0,
+    host: '127.0.0.1',
+    probePort: 0,
+    log: silent,
+    signal: stop.signal,
+    onListening: listening.resolve,
+    cluster,
+    ...rest,
+  });
+  done.catch(listening.reject);
+  ends.push(async () => {
+    stop.abort();
+    await done;
+    await cluster.close();
+  });
+  const ports = await listening.promise;
+  const origin = `http://127.0.0.1:${ports.port}`;
+  const probe = async (path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${ports.probePort}${path}`);
+    return { status: answer.status, text: await answer.text() };
+  };
+  return { origin, probe, stop: () => stop.abort(), done };
+}
+
+const ask = (over: object = {}) => ({ model: 'triage', messages: [{ role: 'user', content: 'hello' }], ...over });
+
+async function post(origin: string, body: object = ask()) {
+  const answer = await fetch(`${origin}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${clientKey}` },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, json: (await answer.json()) as { error?: { code: string } } };
+}
+
+const route = aRoute([aModel('small')]);
+
+describe('the router', () => {
+  it('learns routes and endpoints by watch', async () => {
+    await using engine = await startEngine(json(vllmChat('hi')));
+    const cluster = await world([], []);
+    const router = await start(cluster);
+    expect((await post(router.origin)).status).toBe(401);
+    await until('both are watched', () => cluster.watching('secrets') && cluster.watching('endpointslices'));
+    cluster.event('secrets', 'ADDED', routeSecret('r1', route, 11));
+    await eventually(async () => expect((await post(router.origin)).json.error?.code).toBe('no_endpoint'));
+    cluster.event('endpointslices', 'ADDED', endpointSlice('small-1', 'small', engine.port, 12));
+    await eventually(async () => expect((await post(router.origin)).status).toBe(200));
+    cluster.event(
+      'endpointslices',
+      'MODIFIED',
+      endpointSlice('small-1', 'small', engine.port, 13, { ready: true, terminating: true }),
+    );
+    await eventually(async () => expect((await post(router.origin)).json.error?.code).toBe('no_endpoint'));
+    cluster.event('secrets', 'DELETED', routeSecret('r1', route, 14));
+    await eventually(async () => expect((await post(router.origin)).status).toBe(401));
+  });
+
+  it('keeps the last good form of a route that becomes unreadable, and says so', async () => {
+    await using engine = await startEngine(json(vllmChat('hi')));
+    const cluster = await world([routeSecret('r1', route, 1)], [endpointSlice('small-1', 'small', engine.port, 2)]);
+    const output = new PassThrough();
+    let logged = '';
+    output.on('data', (chunk: Buffer) => {
+      logged += chunk.toString();
+    });
+    const router = await start(cluster, { log: createLogger('router', 'info', output) });
+    await until('secrets are watched', () => cluster.watching('secrets'));
+    cluster.event('secrets', 'MODIFIED', routeSecret('r1', { ...route, version: 99 } as unknown as Route, 20));
+    await until('the log says so', () => logged.includes("a route can't be read: its last good form is served"));
+    expect((await post(router.origin)).status).toBe(200);
+    await eventually(async () =>
+      expect((await router.probe('/metrics')).text).toContain('cadre_router_invalid_routes 1'),
+    );
+    expect(logged).not.toContain(route.model);
+  });
+
+  it('stays ready and serves what it knows while the API server is away, also when an endpoint dies', async () => {
+    await using dead = await startEngine(json(vllmChat('dead')));
+    await using alive = await startEngine(json(vllmChat('alive')));
+    const cluster = await world(
+      [routeSecret('r1', route, 1)],
+      [endpointSlice('small-1', 'small', dead.port, 2), endpointSlice('small-2', 'small', alive.port, 3)],
+    );
+    const router = await start(cluster);
+    await until('both are watched', () => cluster.watching('secrets') && cluster.watching('endpointslices'));
+    cluster.goAway();
+    await dead.kill();
+    const answers = await Promise.all(Array.from({ length: 40 }, () => post(router.origin)));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expect((await router.probe('/readyz')).status).toBe(200);
+  });
+
+  it('ends without losing a request: those that come while endpoints spread, and streams under way', async () => {
+    const release = Promise.withResolvers<void>();
+    await using engine = await startEngine(async ({ body, response }) => {
+      if (body['stream'] !== true) return json(vllmChat('hi'))({ response } as never);
+      const [first, ...others] = vllmStream(['a', 'b']).split(/(?<=\n\n)/);
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(first);
+      await release.promise;
+      response.end(others.join(''));
+    });
+    const cluster = await world([routeSecret('r1', route, 1)], [endpointSlice('small-1', 'small', engine.port, 2)]);
+    const router = await start(cluster, { config: { drain: { delaySeconds: 1, deadlineSeconds: 10 } } });
+    const streaming = await fetch(`${router.origin}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${clientKey}` },
+      body: JSON.stringify(ask({ stream: true })),
+    });
+    router.stop();
+    await eventually(async () => expect((await router.probe('/readyz')).status).toBe(503));
+    const agent = new HttpAgent({ keepAlive: true });
+    const late = await answered(router.origin, agent);
+    expect([late.statusCode, late.headers['connection']]).toEqual([200, 'close']);
+    await eventually(async () => expect(await refused(router.origin)).toBe(true));
+    release.resolve();
+    expect(await streaming.text()).toMatch(/data: \[DONE\]\n\n$/);
+    await router.done;
+  });
+
+  it('cuts what is still under way at the deadline', async () => {
+    await using engine = await startEngine(() => undefined);
+    const cluster = await world([routeSecret('r1', route, 1)], [endpointSlice('small-1', 'small', engine.port, 2)]);
+    const router = await start(cluster, { config: { drain: { delaySeconds: 0, deadlineSeconds: 1 } } });
+    const cut = post(router.origin).catch((error: unknown) => error);
+    await engine.waitForRequests(1);
+    router.stop();
+    expect(await cut).toBeInstanceOf(TypeError);
+    await router.done;
+    await until('the engine is left', () => engine.last.gone);
+  });
+
+  it('says which field of its configuration is wrong', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'cadre-router-'));
+    ends.push(() => rmSync(dir, { recursive: true }));
+    const file = join(dir, 'router.yaml');
+    writeFileSync(file, 'namespace: cadre\nproviders: {allowedCIDRs: [10.0.0.0]}\nbodyLimit: 3\n');
+    const options = { configFile: file, port: 0, log: silent, signal: new AbortController().signal };
+    await expect(runRouter(options)).rejects.toThrow(
+      /InvalidConfig|providers\.allowedCIDRs\.0: must be a range in CIDR notation[\s\S]*bodyLimit/,
+    );
+    writeFileSync(file, 'namespace: cadre\nproviders: {caFile: /nowhere.pem}\n');
+    const { server } = await world([], []);
+    const cluster = new KubeClient(server.credentials, { userAgent: 'test' });
+    ends.push(() => cluster.close());
+    await expect(runRouter({ ...options, cluster })).rejects.toThrow('providers.caFile /nowhere.pem: ENOENT');
+  });
+});
+
+async function eventually(holds: () => Promise<void>): Promise<void> {
+  const end = performance.now() + 15_000;
+  for (;;) {
+    try {
+      return await holds();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function answered(origin: string, agent: HttpAgent): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const request = httpRequest(`${origin}/v1/chat/completions`, {
+    method: 'POST',
+    agent,
+    headers: { authorization: `Bearer ${clientKey}` },
+  });
+  request.on('response', (response) => {
+    response.resume();
+    resolve(response);
+  });
+  request.on('error', reject);
+  request.end(JSON.stringify(ask()));
+  return promise;
+}
+
+async function refused(origin: string): Promise<boolean> {
+  try {
+    await (await fetch(`${origin}/v1/models`)).text();
+    return false;
+  } catch {
+    return true;
+  }
+}
