@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { group } from '../crds/names.ts';
 import { chartValuesSchema } from './chart-values.ts';
+import { conditionsReference } from './generate/conditions.ts';
 import { crdManifest, crdTemplate, customResourceDefinition } from './generate/crd.ts';
 import { difference } from './generate/difference.ts';
 import { editorSchema, editorSchemaName } from './generate/editor-schema.ts';
@@ -30,6 +31,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
     ...files,
     ['charts/cadre/values.schema.json', chartValuesSchema()],
     ['docs/reference/api.md', reference(entries)],
+    ['docs/reference/conditions.md', conditionsReference()],
   ]);
 }
 
