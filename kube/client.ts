@@ -44,7 +44,7 @@ export class KubeClient implements Cluster {
   readonly #transport: Transport;
   readonly #requests: Counter<'code' | 'method' | 'host' | 'resource'> | undefined;
 
-  constructor(credentials: Credentials, options: ClientOptions) {
+  constructor(credentials: Credentials, options: ClientOptions = {}) {
     this.namespace = credentials.namespace;
     this.server = credentials.server;
     this.#transport = new Transport(credentials, options);
@@ -201,6 +201,8 @@ export class KubeClient implements Cluster {
     subresource = '',
   ): Promise<T> {
     const { timeoutMs = callMs, signal } = options;
+    // A Lease that waits behind a burst of writes runs out.
+    if (resource.plural === 'leases') request.urgent = true;
     let refused = false;
     let broken = !repeatable;
     for (let throttled = 0; ; ) {

@@ -13,7 +13,7 @@ export interface ConnectOptions extends ClientOptions {
  * A client of the cluster that this process runs in, or of the kubeconfig's. Nothing is sent yet. Throws a `UserError` when
  * there are no usable credentials.
  */
-export async function connect({ kubeconfig, serviceAccountDir, ...options }: ConnectOptions): Promise<KubeClient> {
+export async function connect({ kubeconfig, serviceAccountDir, ...options }: ConnectOptions = {}): Promise<KubeClient> {
   const asked = kubeconfig?.path !== undefined || kubeconfig?.context !== undefined;
   const credentials =
     runsInCluster() && !asked ? inClusterCredentials(serviceAccountDir) : await kubeconfigCredentials(kubeconfig);

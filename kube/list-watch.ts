@@ -9,8 +9,8 @@ export interface ListWatchTiming {
   /** A watch is asked to end after between this long and twice as long, so that load balancers and servers can move on. */
   watchMs: number;
   /**
-   * A watch that says nothing for so long, no bookmark either, is given up and resumed: kube-apiserver sends bookmarks every
-   * 60 to 75 s, so this only finds connections that died without a word where HTTP/2's PING does not.
+   * A watch that says nothing for so long, no bookmark either, is given up and resumed. kube-apiserver sends bookmarks every
+   * 60 to 75 s, so this finds what TCP's keep-alive does not: a load balancer or server that hangs with its connection open.
    */
   silenceMs: number;
   /** First wait after a failure. */

@@ -37,18 +37,20 @@ type Answerer = (asked: Asked, reply: Reply, n: number) => void | Promise<void>;
 async function world(
   list: Answerer,
   watch: Answerer,
-  options: Partial<ReflectorOptions<ConfigMap>> & { h2?: boolean; pingMs?: number } = {},
+  options: Partial<ReflectorOptions<ConfigMap>> = {},
 ): Promise<World> {
-  const { h2 = false, pingMs = 15_000, ...rest } = options;
   const counts = { list: 0, watch: 0 };
-  const server = await scriptedServer(
-    (asked, reply) => {
-      return asked.query.has('watch') ? watch(asked, reply, counts.watch++) : list(asked, reply, counts.list++);
-    },
-    { h2 },
+  const server = await scriptedServer((asked, reply) =>
+    asked.query.has('watch') ? watch(asked, reply, counts.watch++) : list(asked, reply, counts.list++),
   );
-  const cluster = new KubeClient(server.credentials, { userAgent: 'test', pingMs });
-  const reflector = new Reflector<ConfigMap>({ cluster, resource: resources.configMaps, log: silent, timing, ...rest });
+  const cluster = new KubeClient(server.credentials);
+  const reflector = new Reflector<ConfigMap>({
+    cluster,
+    resource: resources.configMaps,
+    log: silent,
+    timing,
+    ...options,
+  });
   closing.push(
     () => server.close(),
     () => cluster.close(),
@@ -285,13 +287,53 @@ describe('a reflector', () => {
     expect(reflector.store.size).toBe(0);
   });
 
-  it('gives a watch up that says nothing, and resumes', async () => {
-    const { reflector, watches } = await world((_, reply) => listOf(reply, 5), quiet, {
-      timing: { ...timing, silenceMs: 50 },
-    });
+  it('leaves a connection that died without a word, and resumes on another', async () => {
+    const { server, reflector, watches, lists, names } = await world(
+      (_, reply) => listOf(reply, 5),
+      (_, reply, n) => {
+        reply.stream();
+        reply.event('ADDED', configMap(`n${n}`, 6 + n));
+      },
+      { timing: { ...timing, silenceMs: 200 } },
+    );
     reflector.start();
-    await until('three watches', () => watches().length >= 3);
-    expect(watches().every(({ query }) => query.get('resourceVersion') === '5')).toBe(true);
+    await until('the first event', () => names().includes('n0'));
+    server.freeze();
+    await until('a watch on another connection', () => names().includes('n1'));
+    expect(watches()[1]?.query.get('resourceVersion')).toBe('6');
+    expect(watches()[1]?.connection).not.toBe(watches()[0]?.connection);
+    expect(lists()).toHaveLength(1);
+  });
+
+  it('goes to another connection when the server closes one in good order', async () => {
+    const { reflector, watches, lists, names } = await world(
+      (_, reply) => listOf(reply, 5),
+      (_, reply, n) => {
+        reply.stream();
+        reply.event('ADDED', configMap(`n${n}`, 6 + n));
+        if (n === 0) setTimeout(() => reply.end(), 20);
+      },
+    );
+    reflector.start();
+    await until('the second watch', () => names().includes('n1'));
+    expect(watches()[1]?.query.get('resourceVersion')).toBe('6');
+    expect(lists()).toHaveLength(1);
+  });
+
+  it('has a connection for each watch, however many there are', async () => {
+    const { server, watches } = await world((_, reply) => listOf(reply, 5), quiet);
+    const cluster = new KubeClient(server.credentials, { connections: 2 });
+    const many = Array.from(
+      { length: 20 },
+      () => new Reflector({ cluster, resource: resources.configMaps, log: silent }),
+    );
+    closing.push(
+      () => cluster.close(),
+      () => Promise.all(many.map((one) => one.stop())),
+    );
+    for (const one of many) one.start();
+    await until('twenty watches', () => watches().length === 20);
+    expect(new Set(watches().map(({ connection }) => connection)).size).toBe(20);
   });
 
   it('watches each namespace that it is told, and lists one again without touching the others', async () => {
@@ -329,64 +371,5 @@ describe('a reflector', () => {
     expect(text).toMatch(/watch_last_event_age_seconds\{resource="configmaps"\} 0/);
     expect(text).toContain('reflector_objects{resource="configmaps"} 1');
     expect(text).toContain('reflector_lists_total{resource="configmaps"} 1');
-  });
-});
-
-describe('over HTTP/2', () => {
-  it('shares one connection among all watches and calls', async () => {
-    const { server, reflector, watches } = await world((_, reply) => listOf(reply, 5), quiet, { h2: true });
-    const cluster = new KubeClient(server.credentials, { userAgent: 'test' });
-    closing.push(() => cluster.close());
-    const more = Array.from(
-      { length: 8 },
-      () => new Reflector({ cluster, resource: resources.configMaps, log: silent }),
-    );
-    for (const one of more) one.start();
-    closing.push(...more.map((one) => () => one.stop()));
-    reflector.start();
-    await until('nine watches', () => watches().length === 9);
-    expect(new Set(server.asked.map(({ http }) => http))).toEqual(new Set(['2.0']));
-    expect(server.sessions).toHaveLength(2);
-  });
-
-  it('moves to a new connection on GOAWAY and loses nothing', async () => {
-    const { server, reflector, watches, lists, names } = await world(
-      (_, reply) => listOf(reply, 5),
-      (_, reply, n) => {
-        reply.stream();
-        reply.event('ADDED', configMap(`n${n}`, 6 + n));
-        if (n === 0) {
-          setTimeout(() => {
-            server.sessions[0]?.goaway(0);
-            reply.event('ADDED', configMap('late', 20));
-            reply.end();
-          }, 20);
-        }
-      },
-      { h2: true },
-    );
-    reflector.start();
-    await until('the second watch', () => names().includes('n1'));
-    expect(names()).toEqual(['late', 'n0', 'n1']);
-    expect(watches().map(({ connection }) => connection)).toEqual([0, 1]);
-    expect(watches()[1]?.query.get('resourceVersion')).toBe('20');
-    expect(lists()).toHaveLength(1);
-  });
-
-  it('notices a connection that died without a word by its PINGs', async () => {
-    const { server, reflector, watches, lists, names } = await world(
-      (_, reply) => listOf(reply, 5),
-      (_, reply, n) => {
-        reply.stream();
-        reply.event('ADDED', configMap(`n${n}`, 6 + n));
-      },
-      { h2: true, pingMs: 100 },
-    );
-    reflector.start();
-    await until('the first event', () => names().includes('n0'));
-    server.freeze();
-    await until('a watch on another connection', () => names().includes('n1'));
-    expect(watches().map(({ connection }) => connection)).toEqual([0, 1]);
-    expect(lists()).toHaveLength(1);
   });
 });

@@ -2,18 +2,17 @@ import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { Credentials, TlsMaterial } from './credentials.ts';
 import { errorOfAnswer, KubeError } from './errors.ts';
 
-const defaultPingMs = 15_000;
+/** An idle connection is checked by TCP after so long; ten unanswered probes, one each second, end it. */
+const keepAliveMs = 15_000;
+/** Shorter than kube-apiserver's 90 s, so that no request meets a connection that the server is about to close. */
+const idleMs = 30_000;
 const connectMs = 10_000;
 
 export interface TransportOptions {
-  /** e.g. `cadre-operator/0.1.0`. */
-  userAgent: string;
-  /** HTTP/1.1 only; for servers whose HTTP/2 misbehaves. */
-  allowH2?: boolean;
-  /** The most connections. Default: 32. */
+  /** e.g. `cadre-operator/0.1.0`. Default: `cadre`. */
+  userAgent?: string;
+  /** The most connections for calls; watches have one each beside them. Default: 16. */
   connections?: number;
-  /** How often an HTTP/2 connection is checked; one that does not answer until the next check is replaced. Default: 15 s. */
-  pingMs?: number;
 }
 
 /** One request, before it has an answer. */
@@ -21,6 +20,8 @@ export interface Request {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** With the query, without the server's own path. */
   path: string;
+  /** Must not wait behind other calls. */
+  urgent?: boolean;
   contentType?: string;
   body?: string | undefined;
   /** What it is, for messages: `apply deployments prod/triage`. */
@@ -34,12 +35,14 @@ export interface Answer {
 }
 
 /**
- * HTTP to one API server. HTTP/2 where the server offers it: all calls and watches share one connection, whose PINGs find a
- * peer that went silent; measured with 1,000 applies, it costs the same CPU as 16 HTTP/1.1 connections. Behind a proxy that
- * speaks HTTP/1.1 alone, at most `connections` connections; each watch holds one.
+ * HTTP to one API server, over HTTP/1.1: calls share a bounded number of kept connections, each watch has its own, and what
+ * is urgent has one that nobody else uses. HTTP/2 would share one connection among all. Measured with undici 8.13, it costs
+ * the same CPU for 1,000 applies, and an API server that was killed made it throw where nobody can catch it.
  */
 export class Transport {
-  readonly #pool: Pool;
+  readonly #calls: Pool;
+  readonly #urgent: Pool;
+  readonly #watches: Pool;
   readonly #credentials: Credentials;
   readonly #prefix: string;
   readonly #userAgent: string;
@@ -52,15 +55,11 @@ export class Transport {
     this.host = url.host;
     this.#prefix = url.pathname.replace(/\/+$/, '');
     this.#credentials = credentials;
-    this.#userAgent = options.userAgent;
-    const allowH2 = options.allowH2 ?? true;
-    this.#pool = new Pool(url.origin, {
-      connections: options.connections ?? 32,
-      allowH2,
-      connect: rotatingConnector(credentials, allowH2),
-      h2Options: { pingInterval: options.pingMs ?? defaultPingMs, maxConcurrentStreams: 100 },
-      keepAliveTimeout: 30_000,
-    });
+    this.#userAgent = options.userAgent ?? 'cadre';
+    const common = { allowH2: false, connect: rotatingConnector(credentials), keepAliveTimeout: idleMs };
+    this.#calls = new Pool(url.origin, { ...common, connections: options.connections ?? 16 });
+    this.#urgent = new Pool(url.origin, { ...common, connections: 1 });
+    this.#watches = new Pool(url.origin, common);
   }
 
   /** The whole answer, whatever its status. Rejects with a `KubeError` when there is none within `timeoutMs`. */
@@ -70,7 +69,8 @@ export class Transport {
       const call = new Call(request.call, timeoutMs, signal, resolve, reject);
       const { method, body } = request;
       const path = this.#prefix + request.path;
-      this.#pool.dispatch({ method, path, headers, body: body ?? null, headersTimeout: 0, bodyTimeout: 0 }, call);
+      const pool = request.urgent ? this.#urgent : this.#calls;
+      pool.dispatch({ method, path, headers, body: body ?? null, headersTimeout: 0, bodyTimeout: 0 }, call);
     });
   }
 
@@ -78,7 +78,7 @@ export class Transport {
   async stream(request: Request, headersTimeout: number, handler: Dispatcher.DispatchHandler): Promise<void> {
     const headers = await this.#headersOf(request);
     const path = this.#prefix + request.path;
-    this.#pool.dispatch({ method: request.method, path, headers, headersTimeout, bodyTimeout: 0 }, handler);
+    this.#watches.dispatch({ method: request.method, path, headers, headersTimeout, bodyTimeout: 0 }, handler);
   }
 
   /** The server refused the credentials: the next request reads them again. */
@@ -88,7 +88,7 @@ export class Transport {
 
   /** Ends every connection at once; what is under way is rejected. */
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await Promise.all([this.#calls.destroy(), this.#urgent.destroy(), this.#watches.destroy()]);
   }
 
   /** Headers by content type, made once for each token. */
@@ -111,7 +111,7 @@ export class Transport {
 }
 
 /** A connector that takes a rotated authority or client certificate with the next connection. */
-function rotatingConnector(credentials: Credentials, allowH2: boolean): buildConnector.connector {
+function rotatingConnector(credentials: Credentials): buildConnector.connector {
   let material: TlsMaterial | undefined;
   let connect: buildConnector.connector;
   return (options, callback) => {
@@ -119,8 +119,8 @@ function rotatingConnector(credentials: Credentials, allowH2: boolean): buildCon
       const current = credentials.tls();
       if (current !== material) {
         material = current;
-        const protocol = { allowH2, preferH2: allowH2 };
-        connect = buildConnector({ ...current, ...protocol, timeout: connectMs, keepAliveInitialDelay: 30_000 });
+        const limits = { timeout: connectMs, keepAliveInitialDelay: keepAliveMs };
+        connect = buildConnector({ ...current, ...limits, allowH2: false });
       }
     } catch (error) {
       callback(error instanceof Error ? error : new Error(String(error)), null);

@@ -1,15 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import {
-  createSecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type ServerHttp2Session,
-} from 'node:http2';
 import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Credentials } from '../credentials.ts';
 
 /** One request that the script answers. */
@@ -22,7 +12,6 @@ export interface Asked {
   body: string;
   /** Which connection it came by, counted from 0. */
   connection: number;
-  http: string;
 }
 
 export interface Reply {
@@ -45,23 +34,17 @@ export type Script = (asked: Asked, reply: Reply) => void | Promise<void>;
 export interface ScriptedServer {
   credentials: Credentials;
   asked: Asked[];
-  sessions: ServerHttp2Session[];
-  /** From now on bytes vanish both ways and nothing is closed, as with a dead network; new connections are fine. */
+  /** From now on the bytes of the connections that there are vanish both ways; new ones are fine. */
   freeze(): void;
   close(): Promise<void>;
 }
 
-export async function scriptedServer(script: Script, options: { h2?: boolean } = {}): Promise<ScriptedServer> {
+export async function scriptedServer(script: Script): Promise<ScriptedServer> {
   const asked: Asked[] = [];
-  const sessions: ServerHttp2Session[] = [];
   const connections: unknown[] = [];
   const sockets = new Set<Socket>();
-  const handle = (
-    request: IncomingMessage | Http2ServerRequest,
-    response: ServerResponse | Http2ServerResponse,
-  ): void => {
-    const socket = 'stream' in request ? request.stream.session : request.socket;
-    if (!connections.includes(socket)) connections.push(socket);
+  const server = createServer((request, response) => {
+    if (!connections.includes(request.socket)) connections.push(request.socket);
     const chunks: Buffer[] = [];
     request.on('error', () => undefined);
     response.on('error', () => undefined);
@@ -74,28 +57,12 @@ export async function scriptedServer(script: Script, options: { h2?: boolean } =
         query: url.searchParams,
         headers: request.headers,
         body: Buffer.concat(chunks).toString(),
-        connection: connections.indexOf(socket),
-        http: request.httpVersion,
+        connection: connections.indexOf(request.socket),
       };
       asked.push(one);
       void script(one, replyOf(request, response));
     });
-  };
-
-  let server: Server;
-  let ca: Buffer | undefined;
-  if (options.h2) {
-    const { key, cert } = selfSigned();
-    ca = cert;
-    const secure = createSecureServer({ allowHTTP1: true, key, cert }, handle);
-    secure.on('session', (session) => {
-      sessions.push(session);
-      session.on('error', () => undefined);
-    });
-    server = secure;
-  } else {
-    server = createServer(handle);
-  }
+  });
   await listening(server);
 
   const relay = createTcpServer((socket) => {
@@ -114,10 +81,9 @@ export async function scriptedServer(script: Script, options: { h2?: boolean } =
 
   return {
     asked,
-    sessions,
     credentials: {
-      server: `${options.h2 ? 'https' : 'http'}://127.0.0.1:${port}`,
-      tls: () => (ca ? { ca } : {}),
+      server: `http://127.0.0.1:${port}`,
+      tls: () => ({}),
       authorization: () => undefined,
       refresh: () => undefined,
       namespace: 'default',
@@ -135,9 +101,7 @@ export async function scriptedServer(script: Script, options: { h2?: boolean } =
   };
 }
 
-function replyOf(request: IncomingMessage | Http2ServerRequest, either: ServerResponse | Http2ServerResponse): Reply {
-  // The two have these methods in common, with types that do not say so.
-  const response = either as ServerResponse;
+function replyOf(request: IncomingMessage, response: ServerResponse): Reply {
   const write = (bytes: string | Buffer): void => void response.write(bytes);
   return {
     json(status, body, headers = {}) {
@@ -146,32 +110,15 @@ function replyOf(request: IncomingMessage | Http2ServerRequest, either: ServerRe
     },
     stream() {
       response.writeHead(200, { 'content-type': 'application/json' });
-      if (!('stream' in response)) response.flushHeaders();
+      response.flushHeaders();
     },
     write,
     event: (type, object) => write(`${JSON.stringify({ type, object })}\n`),
     end: () => void response.end(),
-    reset() {
-      const socket = 'stream' in request ? request.stream.session?.socket : request.socket;
-      socket?.destroy();
-    },
+    reset: () => void request.socket.destroy(),
   };
 }
 
 function listening(server: Server): Promise<void> {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-}
-
-let pair: { key: Buffer; cert: Buffer } | undefined;
-
-function selfSigned(): { key: Buffer; cert: Buffer } {
-  if (pair) return pair;
-  const dir = mkdtempSync(join(tmpdir(), 'cadre-tls-'));
-  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
-  const request = ['req', '-x509', '-nodes', '-days', '2', '-subj', '/CN=loopback', '-newkey', 'ec'];
-  const curve = ['-pkeyopt', 'ec_paramgen_curve:P-256', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  execFileSync('openssl', [...request, ...curve, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-  pair = { key: readFileSync(key), cert: readFileSync(cert) };
-  rmSync(dir, { recursive: true });
-  return pair;
 }

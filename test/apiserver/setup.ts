@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startControlPlane } from '../../hack/local-cluster/control-plane.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Kubeconfig of the API server that all files share. Who stops or restarts one starts one of their own. */
+    kubeconfig: string;
+  }
+}
+
+/** One etcd and kube-apiserver for all files. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dir = await mkdtemp(join(tmpdir(), 'cadre-apiserver-'));
+  const plane = await startControlPlane({ dir, log: console.log });
+  project.provide('kubeconfig', plane.kubeconfig);
+  return async () => {
+    await plane.stop();
+    await rm(dir, { recursive: true });
+  };
+}
