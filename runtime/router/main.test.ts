@@ -19,7 +19,7 @@ import { aModel, aRoute, clientKey } from './testing/router.ts';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
+  for (const end of ends.splice(0).toReversed()) await end();
 });
 
 /** An API server that lists these Secrets and slices, and whose watches the test writes to. */
