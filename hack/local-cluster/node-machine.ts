@@ -1,9 +1,9 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../process/errors.ts';
-import type { Log } from '../cache.ts';
+import { cacheDir, type Log } from '../cache.ts';
 import { runCommand } from '../command.ts';
 import { removeCgroups } from './cgroups.ts';
 import { logFile } from './components.ts';
@@ -45,6 +45,14 @@ export class NodeMachine {
 
   /** Makes the namespaces and connects them with the machine. `init` is a program that reaps children until it is killed. */
   static async create(dir: string, network: Network, init: string, log: Log): Promise<NodeMachine> {
+    for (const folder of [dir, cacheDir()]) {
+      const hidden = ['/run', '/var/run', '/var/log', '/var/lib'].find((path) => `${folder}/`.startsWith(`${path}/`));
+      if (!hidden) continue;
+      throw new UserError(
+        'FolderHidden',
+        `${folder} can't be used, for the node has a ${hidden} of its own: set CADRE_STATE and CADRE_CACHE to other folders`,
+      );
+    }
     await mkdir(join(dir, 'log'), { recursive: true });
     const holder = await startDetached(
       'unshare',
@@ -115,7 +123,6 @@ export class NodeMachine {
     for (const name of ['kubelet', 'cni']) {
       await mkdir(join(dir, name), { recursive: true });
       await chmod(join(dir, name), 0o755);
-      await mkdir(`/var/lib/${name}`, { recursive: true });
     }
     for (const [name, value] of Object.entries(kubeletSysctls)) await writeFile(join(sysctls, name), value);
     const binds = Object.keys(kubeletSysctls).map(
@@ -126,6 +133,9 @@ export class NodeMachine {
       'mount -t tmpfs -o mode=755 cadre-run /run',
       'mkdir -p /run/lock',
       'mount -t tmpfs -o mode=755 cadre-log /var/log',
+      // Mount points of our own: those in the machine's folder could be removed under us, from outside.
+      'mount -t tmpfs -o mode=755 cadre-lib /var/lib',
+      'mkdir /var/lib/kubelet /var/lib/cni',
       `mount --bind '${join(dir, 'kubelet')}' /var/lib/kubelet`,
       `mount --bind '${join(dir, 'cni')}' /var/lib/cni`,
       ...binds,
@@ -201,8 +211,6 @@ export async function destroyMachine(dir: string, network: Network | undefined):
     for (const other of others.filter((plan) => !existsSync(`/sys/class/net/${linkName(plan)}`)))
       await removeCgroups(other);
   }
-  // Mount points that the machine lacked; others' files in them, if any, keep them.
-  for (const name of ['kubelet', 'cni']) await rmdir(`/var/lib/${name}`).catch(() => undefined);
 }
 
 async function startDetached(
