@@ -43,7 +43,10 @@ describe('a streamed answer, put together', () => {
       choices: [{ index, delta: { content }, finish_reason: null }],
     });
     const answer = assemble(of(1, 'b'), of(0, 'a'), of(1, 'B'), of(0, 'A'));
-    expect(answer?.choices.map((choice) => choice['message'])).toEqual([{ content: 'aA' }, { content: 'bB' }]);
+    expect(answer?.choices.map((choice) => choice['message'])).toEqual([
+      { role: 'assistant', content: 'aA' },
+      { role: 'assistant', content: 'bB' },
+    ]);
   });
 
   it('has tool calls with whole arguments and without the index of the stream', () => {

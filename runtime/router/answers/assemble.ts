@@ -18,6 +18,7 @@ export class Assembler {
   finish(): AnswerDocument | undefined {
     if (!this.#document || this.#choices.size === 0) return undefined;
     const choices = [...this.#choices.values()].sort((a, b) => a.index - b.index);
+    for (const choice of choices) if (isObject(choice['message'])) choice['message'] = complete(choice['message']);
     const { object, ...rest } = this.#document;
     return { choices, ...rest, object: object === 'chat.completion.chunk' ? 'chat.completion' : object };
   }
@@ -36,6 +37,12 @@ export class Assembler {
     merge(message, fields);
     if (Array.isArray(calls)) mergeCalls(message, calls.filter(isObject));
   }
+}
+
+/** A message has a role and a content also where its stream told of none, as llama-server's sometimes does. */
+function complete(message: JsonObject): JsonObject {
+  const content = message['content'] ?? (message['tool_calls'] === undefined ? '' : null);
+  return { role: 'assistant', ...message, content };
 }
 
 /** Fields whose text comes in one piece, however often. */

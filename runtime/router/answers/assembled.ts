@@ -1,14 +1,21 @@
 import { interrupted, invalidAnswer } from '../providers/failure.ts';
 import { Assembler } from './assemble.ts';
-import { type AnswerDocument, isAnswer, type TokenUsage, usageOf } from './document.ts';
-import { isDone, notAStream, readEvent } from './events.ts';
+import { type AnswerDocument, isAnswer, setUsage, type TokenUsage, usageOf } from './document.ts';
+import { isDone, isEmpty, notAStream, readEvent } from './events.ts';
 import type { AnswerReader, Flow, Verdict } from './reader.ts';
 import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
+import { addUsage, type UsageKind } from './usage.ts';
+
+/** What to expect of a stream. */
+export interface AssembledOptions {
+  backend: string;
+  interruptedReason: string | undefined;
+  usageKind: UsageKind;
+}
 
 /** A stream that is put together to one answer. */
 export class AssembledAnswer implements AnswerReader {
-  readonly #backend: string;
-  readonly #interruptedReason: string | undefined;
+  readonly #options: AssembledOptions;
   readonly #assembler = new Assembler();
   readonly #parser = new SseParser((event) => this.#onEvent(event));
   #flow: Flow | undefined;
@@ -16,14 +23,13 @@ export class AssembledAnswer implements AnswerReader {
   document: AnswerDocument | undefined;
   usage: TokenUsage | undefined;
 
-  constructor({ backend, interruptedReason }: { backend: string; interruptedReason: string | undefined }) {
-    this.#backend = backend;
-    this.#interruptedReason = interruptedReason;
+  constructor(options: AssembledOptions) {
+    this.#options = options;
   }
 
   begin(flow: Flow, contentType: string): Verdict {
     this.#flow = flow;
-    return contentType.startsWith('text/event-stream') ? undefined : notAStream(this.#backend, contentType);
+    return contentType.startsWith('text/event-stream') ? undefined : notAStream(this.#options.backend, contentType);
   }
 
   data(chunk: Buffer): Verdict {
@@ -31,34 +37,35 @@ export class AssembledAnswer implements AnswerReader {
       this.#parser.push(chunk);
     } catch (error) {
       if (!(error instanceof EventTooLarge)) throw error;
-      return invalidAnswer(this.#backend, `sent a broken stream: ${error.message}`);
+      return invalidAnswer(this.#options.backend, `sent a broken stream: ${error.message}`);
     }
     return this.#verdict;
   }
 
   end(): Verdict {
     if (this.#parser.rest().toString().trim() === 'data: [DONE]') return this.#complete();
-    return interrupted(this.#backend);
+    return interrupted(this.#options.backend);
   }
 
   #onEvent(event: ServerSentEvent): void {
-    if (this.#verdict !== undefined || event.data.length === 0) return;
+    if (this.#verdict !== undefined || isEmpty(event)) return;
     this.#flow?.progressed();
     if (isDone(event)) {
       this.#verdict = this.#complete();
       return;
     }
-    const { piece, failure } = readEvent(event, this.#backend, this.#interruptedReason);
+    const { piece, failure } = readEvent(event, this.#options.backend, this.#options.interruptedReason);
     if (failure) {
       this.#verdict = failure;
       return;
     }
-    this.usage = usageOf(piece) ?? this.usage;
+    this.usage = addUsage(this.usage, usageOf(piece), this.#options.usageKind);
     if (isAnswer(piece)) this.#assembler.add(piece);
   }
 
   #complete(): Verdict {
     this.document = this.#assembler.finish();
-    return this.document ? 'Complete' : invalidAnswer(this.#backend, 'sent an answer without choices');
+    if (this.document && this.usage && this.document.choices.length > 1) setUsage(this.document, this.usage);
+    return this.document ? 'Complete' : invalidAnswer(this.#options.backend, 'sent an answer without choices');
   }
 }

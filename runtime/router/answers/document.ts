@@ -57,6 +57,18 @@ export function usageOf(document: JsonObject): TokenUsage | undefined {
   };
 }
 
+/** Writes the sum of several usages into an answer. */
+export function setUsage(document: JsonObject, { prompt, completion, cached }: TokenUsage): void {
+  const usage = isObject(document['usage']) ? document['usage'] : {};
+  document['usage'] = {
+    ...usage,
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: cached },
+  };
+}
+
 function count(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
 }

@@ -15,6 +15,11 @@ export function isDone({ data }: ServerSentEvent): boolean {
   return data.length === done.length && data.equals(done);
 }
 
+/** An event that says nothing: llama-server begins with `null` when it is asked for several prompts at once. */
+export function isEmpty({ data }: ServerSentEvent): boolean {
+  return data.length === 0 || (data.length === 4 && data.toString() === 'null');
+}
+
 /** Whether an event can be an answer's piece at all. */
 export function looksLikeObject(data: Buffer): boolean {
   return data[0] === openBrace && data.at(-1) === closeBrace;

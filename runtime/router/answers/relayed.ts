@@ -1,9 +1,10 @@
 import { scanMembers } from '../json/scan.ts';
 import { type Failure, interrupted, invalidAnswer } from '../providers/failure.ts';
 import { type TokenUsage, usageOf } from './document.ts';
-import { isDone, isUsageOnly, looksLikeObject, needsReading, notAStream, readEvent } from './events.ts';
+import { isDone, isEmpty, isUsageOnly, looksLikeObject, needsReading, notAStream, readEvent } from './events.ts';
 import type { AnswerReader, Flow, Verdict } from './reader.ts';
 import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
+import { addUsage, type UsageKind } from './usage.ts';
 
 const dataPrefix = Buffer.from('data: ');
 const eventEnd = Buffer.from('\n\n');
@@ -21,6 +22,7 @@ export interface Sink {
 export interface RelayOptions {
   backend: string;
   interruptedReason: string | undefined;
+  usageKind: UsageKind;
   /** The model's public name, in JSON. */
   publicName: Buffer;
   /** The client did not ask for the event with the usage. */
@@ -83,8 +85,8 @@ export class RelayedAnswer implements AnswerReader {
   }
 
   #onEvent(event: ServerSentEvent): void {
-    if (this.#verdict !== undefined || event.data.length === 0) return;
-    const { backend, interruptedReason, dropUsage, publicName } = this.#options;
+    if (this.#verdict !== undefined || isEmpty(event)) return;
+    const { backend, interruptedReason, dropUsage, publicName, usageKind } = this.#options;
     this.#flow?.progressed();
     if (isDone(event)) {
       this.#pieces.push(doneEvent);
@@ -102,7 +104,7 @@ export class RelayedAnswer implements AnswerReader {
         this.#verdict = failure;
         return;
       }
-      this.usage = usageOf(piece) ?? this.usage;
+      this.usage = addUsage(this.usage, usageOf(piece), usageKind);
       if (dropUsage && isUsageOnly(piece)) return;
       if (data.indexOf(0x0a) >= 0) data = Buffer.from(JSON.stringify(piece)); // an event of one line again
     }

@@ -7,8 +7,8 @@ import { WholeAnswer } from '../answers/whole.ts';
 import { replaceModel } from '../json/edit.ts';
 import { embeddings } from '../operations.ts';
 import { Call } from '../providers/call.ts';
-import type { CallableBackend } from '../providers/dialect.ts';
-import { clientGone, type Failure, invalidOutput } from '../providers/failure.ts';
+import type { CallableBackend, UpstreamRequest } from '../providers/dialect.ts';
+import { clientGone, type Failure, type FailureReason, invalidOutput } from '../providers/failure.ts';
 import { wantsUsage } from '../providers/stream-options.ts';
 import { type Attempt, type Exchange, type RouterContext, set } from './exchange.ts';
 import { clientSink, sendAnswer } from './reply.ts';
@@ -21,7 +21,7 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
   const { backend, dialect, servedModel } = set(attempt.backend.speaking, 'way to call the backend');
   const held = operation === embeddings ? undefined : labels;
   const asked = dialect.request({ operation, raw, body, stream, backend, servedModel, labels: held });
-  const reader = readerFor(exchange, attempt, asked.streamed, held !== undefined, context);
+  const reader = readerFor(exchange, attempt, asked, context);
   const early = asked.streamed || operation === embeddings || held !== undefined;
   const call = new Call({
     upstream,
@@ -40,7 +40,7 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
   try {
     const failure = exchange.gone ? clientGone : await call.start().done;
     if (call.cause) attempt.cause = call.cause;
-    if (failure?.reason === 'ConnectFailed' || failure?.reason === 'Reset') upstream.failed(Date.now());
+    if (failure && endpointFaults.has(failure.reason)) upstream.failed(Date.now());
     const outcome = failure ?? deliver(exchange, attempt, reader);
     if (outcome) attempt.failure = outcome;
     else exchange.usage = reader.usage;
@@ -50,23 +50,32 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
   }
 }
 
+/** What tells of the endpoint more than of the request: others are asked for a while. */
+const endpointFaults: ReadonlySet<string> = new Set<FailureReason>([
+  'ConnectFailed',
+  'Reset',
+  'ServerError',
+  'Overloaded',
+  'Interrupted',
+]);
+
 type Reader = WholeAnswer | AssembledAnswer | RelayedAnswer;
 
 function readerFor(
   exchange: Exchange,
   attempt: Attempt,
-  streamed: boolean,
-  held: boolean,
+  { streamed, usage: usageKind }: UpstreamRequest,
   context: RouterContext,
 ): Reader {
   const interruptedReason = attempt.backend.speaking?.dialect.interruptedReason;
   const backend = attempt.backend.name;
   if (!streamed) return new WholeAnswer({ backend, interruptedReason, text: exchange.operation !== embeddings });
   // What is judged as a whole is held back as a whole.
-  if (!exchange.stream || held) return new AssembledAnswer({ backend, interruptedReason });
+  if (!exchange.stream || exchange.route?.labels) return new AssembledAnswer({ backend, interruptedReason, usageKind });
   return new RelayedAnswer({
     backend,
     interruptedReason,
+    usageKind,
     publicName: publicName(exchange),
     dropUsage: !wantsUsage(exchange.body),
     sink: clientSink(exchange, attempt, context),

@@ -1,5 +1,6 @@
 import type { ModelBackend, ProviderBackend } from '../../../crds/route-table.ts';
 import type { LabelSet } from '../answers/labels.ts';
+import type { UsageKind } from '../answers/usage.ts';
 import type { Operation, RequestBody } from '../operations.ts';
 
 /** A backend that can be called. */
@@ -27,6 +28,8 @@ export interface UpstreamRequest {
   body: Buffer;
   /** The answer will be a stream of events. */
   streamed: boolean;
+  /** What the usages in that stream mean. */
+  usage: UsageKind;
 }
 
 /** How one kind of upstream is spoken to. A new one is a file here and a line in `dialects.ts`. */

@@ -1,6 +1,7 @@
 import type { LabelSet } from '../answers/labels.ts';
+import type { UsageKind } from '../answers/usage.ts';
 import { setMembers } from '../json/edit.ts';
-import { chatCompletions, embeddings } from '../operations.ts';
+import { chatCompletions, embeddings, type RequestBody } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
 import { withUsage } from './stream-options.ts';
 
@@ -14,14 +15,19 @@ export const llamaCpp: Dialect = {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;
     const path = `/v1${operation.path}`;
-    if (operation === embeddings) return { path, body: setMembers(raw, changes), streamed: false };
+    if (operation === embeddings) return { path, body: setMembers(raw, changes), streamed: false, usage: 'Running' };
     if (body['stream'] !== true) changes['stream'] = 'true';
     const options = withUsage(body);
     if (options !== undefined) changes['stream_options'] = options;
     if (labels) changes['grammar'] = operation === chatCompletions ? grammarsOf(labels).chat : grammarsOf(labels).text;
-    return { path, body: setMembers(raw, changes), streamed: true };
+    return { path, body: setMembers(raw, changes), streamed: true, usage: usageKind(body) };
   },
 };
+
+/** It tells the usage of each choice when that choice ends. A prompt is a text or a list of tokens; several are a list of these. */
+function usageKind({ prompt }: RequestBody): UsageKind {
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? 'PerPrompt' : 'PerChoice';
+}
 
 /** Grammars of a label set, in JSON. */
 interface Grammars {

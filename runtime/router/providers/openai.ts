@@ -16,6 +16,6 @@ export const openAI: Dialect = {
     const options = stream && base?.hostname === 'api.openai.com' ? withUsage(body) : undefined;
     if (options !== undefined) changes['stream_options'] = options;
     const prefix = base?.pathname.replace(/\/$/, '') ?? '';
-    return { path: `${prefix}${operation.path}`, body: setMembers(raw, changes), streamed: stream };
+    return { path: `${prefix}${operation.path}`, body: setMembers(raw, changes), streamed: stream, usage: 'Running' };
   },
 };

@@ -22,6 +22,8 @@ export class Upstream {
 
   /** Could not be reached or broke off: others are asked for a while, where there are others. */
   failed(now: number): void {
+    // Requests that fail together are one failure.
+    if (this.resting(now)) return;
     this.#restsUntil = now + Math.min(firstRestMs * 2 ** this.#failures, longestRestMs);
     this.#failures++;
   }

@@ -11,7 +11,7 @@ export const vllm: Dialect = {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;
     const path = `/v1${operation.path}`;
-    if (operation === embeddings) return { path, body: setMembers(raw, changes), streamed: false };
+    if (operation === embeddings) return { path, body: setMembers(raw, changes), streamed: false, usage: 'Running' };
     const options = stream ? withUsage(body) : undefined;
     if (options !== undefined) changes['stream_options'] = options;
     if (labels) {
@@ -20,7 +20,7 @@ export const vllm: Dialect = {
       // Its default of 16 tokens would cut a long label. No label has more tokens than bytes.
       if (text && body['max_tokens'] === undefined) changes['max_tokens'] = String(labels.maxBytes + 1);
     }
-    return { path, body: setMembers(raw, changes), streamed: stream };
+    return { path, body: setMembers(raw, changes), streamed: stream, usage: 'Running' };
   },
 };
 
