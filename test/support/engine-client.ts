@@ -63,7 +63,7 @@ export interface OpenStream {
   first: Promise<StreamEvent>;
   /** Settles when the stream has ended, however that was. */
   ended: Promise<{ events: StreamEvent[]; broken: boolean }>;
-  leave(): void;
+  leave: () => void;
 }
 
 export function openStream(engine: EngineProcess, path: string, body: object): OpenStream {

@@ -18,7 +18,7 @@ import { type EngineProcess, untilHealthy } from './engine-sim/start.ts';
 export interface EngineUnderTest {
   engine: EngineType;
   /** Starts it with two seats, 1024 tokens of context each, and these flags; it need not be healthy yet. */
-  start(args?: string[]): Promise<EngineProcess>;
+  start: (args?: string[]) => Promise<EngineProcess>;
 }
 
 /** Long enough that a test can act meanwhile, well within the context. */
@@ -258,9 +258,9 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
 
     it('queues what finds no seat, tells so, and frees the seat of a client that leaves', async () => {
       const streams = Array.from({ length: 4 }, () => openStream(served, '/v1/completions', long));
-      await until(inFlight, (count) => count === 4);
+      expect(await until(inFlight, (count) => count === 4)).toBe(4);
       await Promise.race(streams.map(({ first }) => first));
-      for (const { leave } of streams) leave();
+      for (const stream of streams) stream.leave();
       await until(inFlight, (count) => count === 0);
       await Promise.all(streams.map(({ ended }) => ended));
     });
@@ -277,7 +277,7 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
   });
 
   describe(`${name}, starting and stopping`, () => {
-    it(llama ? 'answers 503 while it loads' : 'refuses connections while it loads', async () => {
+    it(`${llama ? 'answers 503' : 'refuses connections'} while it loads`, async () => {
       await using starting = await start();
       const seen = new Set<string>();
       await until(
@@ -302,19 +302,16 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
       expect(await idle.exited).toBe(0);
     });
 
-    it(
-      llama ? 'cuts its streams, without [DONE], when it is told to end' : 'ends its streams with the reason abort',
-      async () => {
-        await using stopping = await healthy(llama ? ['--sse-ping-interval', '1'] : []);
-        const stream = openStream(stopping, '/v1/completions', long);
-        await stream.first;
-        stopping.kill('SIGTERM');
-        const { events } = await stream.ended;
-        expect(await stopping.exited).toBe(0);
-        expect(events.at(-1) === '[DONE]').toBe(!llama);
-        expect(choicesOf(events).at(-1)?.finish_reason).toBe(llama ? null : 'abort');
-      },
-    );
+    it(`${llama ? 'cuts its streams, without [DONE]' : 'ends its streams with the reason abort'}, when it is told to end`, async () => {
+      await using stopping = await healthy(llama ? ['--sse-ping-interval', '1'] : []);
+      const stream = openStream(stopping, '/v1/completions', long);
+      await stream.first;
+      stopping.kill('SIGTERM');
+      const { events } = await stream.ended;
+      expect(await stopping.exited).toBe(0);
+      expect(events.at(-1) === '[DONE]').toBe(!llama);
+      expect(choicesOf(events).at(-1)?.finish_reason).toBe(llama ? null : 'abort');
+    });
 
     if (llama) {
       it('never answers an unstreamed request once it is told to end, and ends when the client leaves', async () => {

@@ -81,7 +81,13 @@ export function startSimulator(
 
   function control(exchange: Exchange): void {
     const { method, path, body } = exchange;
-    if (path === '/__sim/faults' && method === 'POST') faults.set(JSON.parse(body.toString('utf8')) as object);
+    if (path === '/__sim/faults' && method === 'POST') {
+      try {
+        faults.set(JSON.parse(body.toString('utf8')) as object);
+      } catch (error) {
+        return sendJson(exchange, 400, { error: String(error) });
+      }
+    }
     if (path === '/__sim/faults' && method === 'DELETE') faults.clear();
     if (path === '/__sim/crash' && method === 'POST') {
       sendJson(exchange, 200, {});

@@ -31,7 +31,7 @@ export function llamaCpp(args: string[], host: Host): Dialect {
   const alias = textFlag(flags, '--alias')?.split(',')[0] ?? modelPath;
   const keys = textFlag(flags, '--api-key')?.split(',');
   const pingSeconds = numberFlag(flags, '--sse-ping-interval', 30);
-  const embeddings = flags.has('--embeddings');
+  const embeddings = flags.has('--embedding');
   const scheduler = new Scheduler(slots, settings);
   let ready = false;
   let stopping = false;
