@@ -51,7 +51,8 @@ async function sayPods(cluster: Cluster, log: Log): Promise<void> {
   for (const { metadata, status } of items) {
     if (status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True')) continue;
     const state = status.containerStatuses?.[0]?.state;
-    const why = state?.waiting?.reason ?? state?.terminated?.reason ?? status.phase;
+    const why =
+      state?.waiting?.reason ?? state?.terminated?.reason ?? (status.phase === 'Running' ? 'starting' : status.phase);
     log(`waiting for pod ${metadata.name}: ${why}`);
   }
 }

@@ -17,7 +17,7 @@ const namespace = 'support';
 const keySecret = 'tour-key';
 
 const began = Date.now();
-const log: Log = (line) => console.log(`${elapsed(began).padStart(5)}  ${line}`);
+const log: Log = (line) => console.log(`${elapsed(began).padStart(10)}  ${line}`);
 
 async function main(): Promise<void> {
   const parts: [string, number][] = [];
