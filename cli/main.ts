@@ -21,4 +21,5 @@ async function main(): Promise<number> {
   }
 }
 
-process.exitCode = await main();
+// Whatever is still open then, a connection or a timer, holds nobody up.
+process.exit(await main());

@@ -41,10 +41,18 @@ export interface Controllers {
   start(): void;
   /** Takes no more work, and waits so many milliseconds for what is under way. False when it has not ended. */
   stop(deadlineMs: number): Promise<boolean>;
+  /** Ends for good: what waits is dropped. */
+  close(): Promise<void>;
 }
 
 /** Objects of each kind that are worked on at a time. */
 const concurrency = 16;
+
+/**
+ * What the cluster makes of a change comes as a burst of events: five children, the Deployment's status in several steps,
+ * pods. One look after it, so many milliseconds later, sees them all; what a user changes is looked at at once.
+ */
+const burstMs = 200;
 
 /** Connects what the caches see to whom it concerns. */
 export function createControllers({
@@ -89,13 +97,14 @@ export function createControllers({
   });
 
   const toModels = (keys: Iterable<ObjectKey>): void => {
-    for (const key of keys) models.enqueue(key);
+    for (const key of keys) models.queue.addAfter(key, burstMs);
   };
   const toPolicies = (keys: Iterable<ObjectKey>): void => {
     for (const key of keys) policies.enqueue(key);
   };
   reflectors.models.onChange((change) => {
-    models.enqueue(change.key);
+    if (isStatusOnly(change)) toModels([change.key]);
+    else models.enqueue(change.key);
     toPolicies(policiesOfModel(change, caches));
   });
   const { deployments, services, serviceAccounts, podDisruptionBudgets, networkPolicies, pods } = reflectors;
@@ -119,6 +128,9 @@ export function createControllers({
       const ended = await Promise.all([models.stop(deadlineMs), policies.stop(deadlineMs)]);
       secrets.clear();
       return ended.every(Boolean);
+    },
+    async close() {
+      await Promise.all([models.queue.drain(0), policies.queue.drain(0)]);
     },
   };
 }

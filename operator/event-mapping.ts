@@ -1,6 +1,6 @@
 import { modelLabel } from '../crds/names.ts';
 import type { RoutingPolicy, SpecializedModel } from '../crds/v1alpha1/kinds.ts';
-import { type Change, type KubeObject, keyOf, type ObjectKey } from '../kube/types.ts';
+import { type Change, type KubeObject, keyOf, type ObjectKey, type ObjectMeta } from '../kube/types.ts';
 import type { Caches, Node, Secret } from './context.ts';
 import { shortNameOf } from './controllers/routing-policy/names.ts';
 import { policyOf } from './controllers/routing-policy/route-secret.ts';
@@ -28,10 +28,15 @@ export function modelsOfChild({ before, after }: Change<KubeObject>): ObjectKey[
   return distinct([before, after].flatMap((object) => (object ? labelledModel(object) : [])));
 }
 
+/** What is looked at of an object of any kind. */
+interface Described {
+  metadata: Partial<ObjectMeta>;
+}
+
 /** Whether nothing changed that a user or a controller could want otherwise. */
-export function isStatusOnly({ before, after }: Change<KubeObject>): boolean {
+export function isStatusOnly({ before, after }: { before?: Described; after?: Described }): boolean {
   if (!before || !after || before.metadata.generation === undefined) return false;
-  const wanted = ({ metadata }: KubeObject): string => {
+  const wanted = ({ metadata }: Described): string => {
     const { generation, labels, annotations, ownerReferences, deletionTimestamp } = metadata;
     return JSON.stringify([generation, labels, annotations, ownerReferences, deletionTimestamp]);
   };

@@ -78,6 +78,7 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   } finally {
     clearInterval(telling);
     await watches.stop();
+    await controllers.close();
     await closeServer(server);
     await client.close();
     log.info('stopped');
