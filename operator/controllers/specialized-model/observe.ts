@@ -1,9 +1,10 @@
 import { pausedAnnotation } from '../../../crds/names.ts';
-import { parseSpecializedModel } from '../../../crds/parse.ts';
+import { type Parsed, parseSpecializedModel } from '../../../crds/parse.ts';
 import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
 import type { ObjectKey, Store } from '../../../kube/types.ts';
 import type { Caches, Node, Pod, SecretReader, SecretView } from '../../context.ts';
 import type { ModelObjects } from '../../resources/model-objects.ts';
+import { Recent } from './recent.ts';
 import type { ToldStatuses } from './told.ts';
 
 /** How Secrets know who asked for them. */
@@ -26,6 +27,9 @@ export interface SeenModel {
   credentials?: SecretView;
 }
 
+/** What the cache holds is never changed, only replaced. */
+const recentlyParsed = new Recent<SpecializedModel, Parsed<SpecializedModel>>(256);
+
 interface Sources {
   caches: Caches;
   secrets: SecretReader;
@@ -42,7 +46,7 @@ export function observe(key: ObjectKey, { caches, secrets, told }: Sources): See
     told.forget(key);
     return undefined;
   }
-  const parsed = parseSpecializedModel(found);
+  const parsed = recentlyParsed.get(found, () => parseSpecializedModel(found));
   const status = told.last(key, found);
   const model = { ...(parsed.ok ? parsed.value : found), ...(status && { status }) };
   const credentials = parsed.ok ? parsed.value.spec.model.credentials : undefined;

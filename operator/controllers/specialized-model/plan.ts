@@ -1,10 +1,13 @@
-import type { OperatorConfig } from '../../config.ts';
+import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
+import type { SpecializedModelSpec } from '../../../crds/v1alpha1/specialized-model.ts';
+import type { GpuProfile, OperatorConfig } from '../../config.ts';
 import { refusedArgs } from '../../engines/refused-flags.ts';
 import { engines } from '../../engines/registry.ts';
 import { type ModelObjects, modelObjects } from '../../resources/model-objects.ts';
 import { credentialsProblem } from './credentials.ts';
 import type { SeenModel } from './observe.ts';
 import type { Problem } from './reasons.ts';
+import { Recent } from './recent.ts';
 
 /** What is to be done about a model. */
 export type Plan =
@@ -35,7 +38,16 @@ export function planModel(seen: SeenModel, config: OperatorConfig): Plan {
     if (problem === 'Waiting') return { state: 'Waiting' };
     if (problem) return { state: 'Refused', problem };
   }
-  return { state: 'Accepted', objects: modelObjects(model, config, profile), leftovers: leftovers(seen) };
+  return { state: 'Accepted', objects: objectsOf(model, config, profile), leftovers: leftovers(seen) };
+}
+
+const recentlyMade = new WeakMap<OperatorConfig, Recent<SpecializedModelSpec, ModelObjects>>();
+
+/** A spec belongs to one model, and is another object when anything about that changed. */
+function objectsOf(model: SpecializedModel, config: OperatorConfig, profile: GpuProfile | undefined): ModelObjects {
+  const recent = recentlyMade.get(config) ?? new Recent(256);
+  recentlyMade.set(config, recent);
+  return recent.get(model.spec, () => modelObjects(model, config, profile));
 }
 
 function refused(reason: Problem['reason'], message: string): Plan {
