@@ -30,6 +30,7 @@ describe('a model and a policy, applied', () => {
       .chat.completions.create({
         model: 'chat',
         max_tokens: 24,
+        temperature: 0,
         messages: [{ role: 'user', content: 'What is the capital of France?' }],
       })
       .withResponse();

@@ -19,7 +19,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const log = (line: string): void => console.log(`e2e: ${line}`);
   const dir = stateDir('e2e-cluster');
-  const cluster = await up({ log, dir });
+  const cluster = await up({ log, dir, images: ['llama-server', 'cadre', 'engine-sim'] });
   await installChart(cluster, log, [join(import.meta.dirname, 'values.yaml')]);
   await makeModelFiles(cluster.models);
   project.provide('clusterDir', dir);

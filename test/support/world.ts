@@ -68,7 +68,7 @@ export function applyModel({ kube, namespace }: World, name: string, spec: objec
 /** Applies a RoutingPolicy of the file's namespace, open to the key of the Secret `client-key` unless `spec` says else. */
 export function applyPolicy({ kube, namespace }: World, name: string, spec: object): Promise<KubeObject> {
   const { apiVersion, kind } = customResources.policies;
-  const access = { keys: [{ name: 'test', secretRef: { name: 'client-key' } }] };
+  const access = { keys: [{ name: 'test', secretRef: { name: 'client-key', key: 'token' } }] };
   const object = { apiVersion, kind, metadata: { name, namespace }, spec: { access, ...spec } };
   return kube.apply(customResources.policies, object, { fieldManager: 'test' });
 }
