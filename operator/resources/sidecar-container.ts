@@ -21,7 +21,8 @@ export function sidecar(
     args: [
       ['sidecar', '--engine', spec.engine.type, '--model', metadata.name, '--task', spec.task],
       ['--engine-url', `http://127.0.0.1:${enginePort}`, '--port', String(sidecarPort)],
-      ['--drain-delay', `${delaySeconds}s`, '--drain-deadline', `${deadlineSeconds}s`],
+      // Its deadline is for all of the drain, ours for the requests after the delay.
+      ['--drain-delay', `${delaySeconds}s`, '--drain-deadline', `${delaySeconds + deadlineSeconds}s`],
     ].flat(),
     ports: [{ name: sidecarPortName, containerPort: sidecarPort, protocol: 'TCP' }],
     // A share of the CPU that an engine which uses all of it can't starve: late answers would make the pod unready.
