@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../test/support/hub/hub.ts';
 import { ggufFile } from '../../test/support/hub/models.ts';
 import { sendFile, type Transfer } from '../../test/support/hub/transfer.ts';
+import { loading, temporaryFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
 import type { LoaderOptions } from './options.ts';
-import { loading, temporaryFolder } from './testing.ts';
 
 const gguf = ggufFile(2_000_000);
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Hub, sha256, startHub } from '../../test/support/hub/hub.ts';
 import { ggufFile, safetensorsFile } from '../../test/support/hub/models.ts';
+import { loading, temporaryFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
 import type { LoaderOptions } from './options.ts';
-import { loading, temporaryFolder } from './testing.ts';
 
 // Larger than what a client buffers, so that a cut connection leaves something to resume.
 const gguf = ggufFile(2_000_000);

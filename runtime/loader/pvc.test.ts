@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../test/support/hub/hub.ts';
 import { ggufFile, safetensorsFile } from '../../test/support/hub/models.ts';
+import { loading, temporaryFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
-import { loading, temporaryFolder } from './testing.ts';
 
 const gguf = ggufFile(10_000);
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { LoaderOptions } from './options.ts';
+import type { LoaderOptions } from '../../runtime/loader/options.ts';
 
 /** A folder that goes away with the test: `await using folder = await temporaryFolder()`. */
 export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
