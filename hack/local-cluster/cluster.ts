@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { UserError } from '../../process/errors.ts';
+import { errorMessage, UserError } from '../../process/errors.ts';
 import { type Log, stateDir, withLock } from '../cache.ts';
 import { runCommand } from '../command.ts';
 import { ensureModels } from '../engines/models.ts';
@@ -25,7 +25,7 @@ import {
   ensureEngineSimImage,
   ensureLlamaServerImage,
 } from './images.ts';
-import { coreDNS, type HostVolume, hostVolume, type Manifest } from './manifests.ts';
+import { coreDNS, type HostVolume, hostVolume, type Manifest, networkPolicyAccess } from './manifests.ts';
 import { chooseNetwork, type Network } from './network.ts';
 import {
   containerdConfig,
@@ -33,8 +33,10 @@ import {
   kubeletArguments,
   kubeletConfig,
   kubeProxyArguments,
+  networkPoliciesArguments,
   nodeName,
   podNetwork,
+  policyRules,
 } from './node-config.ts';
 import { destroyMachine, NodeMachine } from './node-machine.ts';
 import { carriesOverlays } from './overlay.ts';
@@ -51,6 +53,7 @@ export const parts = [
   'kube-scheduler',
   'kubelet',
   'kube-proxy',
+  'network-policies',
   'gpu-plugin',
 ] as const;
 export type Part = (typeof parts)[number];
@@ -76,6 +79,8 @@ const productImages = {
 interface Settings {
   network: Network;
   gpus: number;
+  /** Whether NetworkPolicies are enforced; unknown before the first start. */
+  enforcesPolicies?: boolean;
 }
 
 /** A running one-node cluster. */
@@ -87,6 +92,8 @@ export interface Cluster {
   network: Network;
   /** Image names to use in manifests, by what they are; content-hash tags. */
   images: Record<string, string>;
+  /** Whether NetworkPolicies are enforced: not where the kernel can't queue packets. */
+  enforcesPolicies: boolean;
   /** Path of the folder whose files `hostVolume` offers as models. */
   models: string;
   /** What makes kubectl, helm and other clients speak to this cluster and keep their caches with it. */
@@ -113,10 +120,14 @@ export async function up(options: ClusterOptions): Promise<Cluster> {
   const binaries = await ensureBinaries(log);
   return withLock(dir, log, async () => {
     await mkdir(join(dir, 'log'), { recursive: true });
-    const settings = await decide(dir, options);
-    const found = await NodeMachine.find(dir, settings.network, log);
-    if (!found) await destroyMachine(dir, settings.network);
-    const machine = found ?? (await NodeMachine.create(dir, settings.network, binaries.pause, log));
+    // Only one cluster at a time chooses its addresses.
+    const { settings, machine } = await withLock('networks of local clusters', log, async () => {
+      const decided = await decide(dir, options);
+      const found = await NodeMachine.find(dir, decided.network, log);
+      if (!found) await destroyMachine(dir, decided.network);
+      const made = found ?? (await NodeMachine.create(dir, decided.network, binaries.pause, log));
+      return { settings: decided, machine: made };
+    });
     const [cluster] = await Promise.all([bringUp(machine, settings, binaries, options), offerModels(dir, log)]);
     return cluster;
   });
@@ -146,7 +157,7 @@ export async function status({ log, dir = defaultDir() }: ClusterOptions): Promi
   if (!settings) return undefined;
   const machine = await NodeMachine.find(dir, settings.network, log);
   return Promise.all(
-    parts.map(async (part) => {
+    partsOf(settings).map(async (part) => {
       const process = await machine?.running(part);
       return { part, process, residentBytes: process && (await residentBytes(process.pid)), log: logFile(dir, part) };
     }),
@@ -158,7 +169,7 @@ export async function connect({ log, dir = defaultDir() }: ClusterOptions): Prom
   const settings = await readSettings(dir);
   const machine = settings && (await NodeMachine.find(dir, settings.network, log));
   if (!settings || !machine) throw new UserError('NoCluster', 'no local cluster runs here: start one with "make up"');
-  return handle(machine, await ensureBinaries(log), await readImages(dir));
+  return handle(machine, settings, await ensureBinaries(log), await readImages(dir));
 }
 
 async function decide(dir: string, { gpus }: ClusterOptions): Promise<Settings> {
@@ -209,7 +220,7 @@ async function bringUp(
     }, 120_000);
     if (!done) throw new UserError('NotReady', `${what} took more than two minutes; see ${logFile(dir, part)}`);
   };
-  const cluster = handle(machine, binaries, await readImages(dir));
+  const cluster = handle(machine, settings, binaries, await readImages(dir));
 
   await makeCgroups(network);
   // Whatever runs with an older program or other flags is replaced, and pods live on; the last one started ends first.
@@ -235,9 +246,13 @@ async function bringUp(
     ),
   );
   const [{ coredns }] = await Promise.all([images, control]);
-  for (const part of ['kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'gpu-plugin'] as const)
-    await start(part);
-  await cluster.apply(coreDNS(coredns.name, network));
+  const [rules] = await Promise.all([
+    queuePackets(machine),
+    cluster.apply([...coreDNS(coredns.name, network), ...networkPolicyAccess('cadre-local-network-policies')]),
+  ]);
+  if (!rules.queued) log(`network policies are not enforced, this kernel does not queue packets: ${rules.why}`);
+  await writeJson(join(dir, 'cluster.json'), { ...settings, enforcesPolicies: rules.queued });
+  for (const part of partsOf({ ...settings, enforcesPolicies: rules.queued })) await start(part);
   // An image that can't be built, say for an error in a source file, is reported when the cluster stands.
   const loading = loadProductImages(cluster, wanted, log).then(
     () => undefined,
@@ -250,8 +265,22 @@ async function bringUp(
   log('CoreDNS is ready');
   const problem = await loading;
   if (problem) throw problem;
-  return { ...cluster, images: await readImages(dir) };
+  return { ...cluster, enforcesPolicies: rules.queued, images: await readImages(dir) };
 }
+
+/** Packets wait for a judgement from now on, so the judge must be started next. */
+async function queuePackets(machine: NodeMachine): Promise<{ queued: boolean; why: string }> {
+  try {
+    await machine.run(['sh', '-euc', policyRules(machine.network)], 'queueing packets for network policies');
+    return { queued: true, why: '' };
+  } catch (error) {
+    await machine.run(['iptables', '-t', 'mangle', '-F'], 'removing packet rules').catch(() => undefined);
+    return { queued: false, why: errorMessage(error).split('\n').at(-1) ?? '' };
+  }
+}
+
+const partsOf = ({ enforcesPolicies }: Settings): Part[] =>
+  parts.filter((part) => part !== 'network-policies' || enforcesPolicies);
 
 /** Certificates and configuration files, and the command line of each part. Writes the same again when nothing changed. */
 async function configure(
@@ -261,7 +290,14 @@ async function configure(
 ): Promise<Record<Part, string[]>> {
   const pki = await openPki(join(dir, 'pki'));
   const url = `https://${network.nodeAddress}:6443`;
-  const names = ['admin', 'kubelet-client', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy'] as const;
+  const names = [
+    'admin',
+    'kubelet-client',
+    'kube-controller-manager',
+    'kube-scheduler',
+    'kube-proxy',
+    'network-policies',
+  ] as const;
   const [serving, kubeletServing, kubelet, ...issued] = await Promise.all([
     pki.issue('kube-apiserver', {
       subject: '/CN=kube-apiserver',
@@ -336,11 +372,15 @@ async function configure(
     'kube-scheduler': cluster('kube-scheduler', schedulerArguments(await loop('kube-scheduler', 10259))),
     kubelet: cluster('kubelet', kubeletArguments(kubeletOptions, kubeletFile, gpus)),
     'kube-proxy': cluster('kube-proxy', kubeProxyArguments(await config('kube-proxy', pairs['kube-proxy']), network)),
+    'network-policies': cluster(
+      'network-policies',
+      networkPoliciesArguments(await config('network-policies', pairs['network-policies'])),
+    ),
     'gpu-plugin': cluster('gpu-plugin', [`--count=${gpus}`]),
   };
 }
 
-function handle(machine: NodeMachine, binaries: Binaries, images: Record<string, string>): Cluster {
+function handle(machine: NodeMachine, settings: Settings, binaries: Binaries, images: Record<string, string>): Cluster {
   const { dir, network } = machine;
   const config = join(dir, 'kubeconfig');
   const environment = {
@@ -370,6 +410,7 @@ function handle(machine: NodeMachine, binaries: Binaries, images: Record<string,
     url: `https://${network.nodeAddress}:6443`,
     network,
     images,
+    enforcesPolicies: settings.enforcesPolicies ?? false,
     models: join(dir, 'models'),
     environment,
     kubectl,

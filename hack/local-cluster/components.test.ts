@@ -61,13 +61,9 @@ describe('the node', () => {
     });
   });
 
-  it('gives pods addresses of its own range and does not hide them', () => {
+  it('routes between pods, so that no packet passes by its filters, and does not hide their addresses', () => {
     const { plugins } = JSON.parse(podNetwork(network)) as { plugins: Record<string, unknown>[] };
-    expect(plugins[0]).toMatchObject({
-      type: 'bridge',
-      ipMasq: false,
-      ipam: { ranges: [[{ subnet: '10.245.0.0/24' }]] },
-    });
+    expect(plugins[0]).toMatchObject({ type: 'ptp', ipMasq: false, ipam: { ranges: [[{ subnet: '10.245.0.0/24' }]] } });
   });
 
   it('starts sandboxes from the pause image of this build', () => {

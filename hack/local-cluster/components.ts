@@ -125,6 +125,7 @@ export const identities = {
   'kube-controller-manager': { subject: '/CN=system:kube-controller-manager' },
   'kube-scheduler': { subject: '/CN=system:kube-scheduler' },
   'kube-proxy': { subject: '/CN=system:kube-proxy' },
+  'network-policies': { subject: '/CN=cadre-local-network-policies' },
 } as const;
 
 /** Where a program of the control plane writes what it says. */

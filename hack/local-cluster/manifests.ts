@@ -121,6 +121,30 @@ export function coreDNS(image: string, network: Network): Manifest[] {
   ];
 }
 
+/** What the judge of network policies may read. */
+export function networkPolicyAccess(user: string): Manifest[] {
+  const metadata = { name: user };
+  const verbs = ['list', 'watch'];
+  return [
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRole',
+      metadata,
+      rules: [
+        { apiGroups: [''], resources: ['pods', 'namespaces'], verbs },
+        { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs },
+      ],
+    },
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRoleBinding',
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: user },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
+    },
+  ];
+}
+
 export interface HostVolume {
   namespace: string;
   /** Name of the claim. */

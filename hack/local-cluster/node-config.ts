@@ -23,7 +23,7 @@ export function containerdConfig({ root, cniConfig, pauseImage, snapshotter }: C
 root = '${root}'
 state = '/run/containerd'
 # It would make /opt/containerd.
-disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.nri.v1.nri']
+disabled_plugins = ['io.containerd.internal.v1.opt']
 [grpc]
   address = '${containerdSocket}'
 [plugins.'io.containerd.cri.v1.images']
@@ -38,20 +38,53 @@ disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.nri.v1.nri']
   conf_dir = '${cniConfig}'
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = 'io.containerd.runc.v2'
+# Tells the judge of network policies the addresses of pods before their first packet.
+[plugins.'io.containerd.nri.v1.nri']
+  plugin_path = '${root}/nri/plugins'
+  plugin_config_path = '${root}/nri/conf.d'
 `;
 }
 
-/** The bridge of the node and its pods. Nothing is masqueraded: pods reach the cluster and this machine, nothing else. */
+/**
+ * Pods' links to the node, which routes between them: on a bridge, packets from pod to pod would pass by its filters.
+ * Nothing is masqueraded: pods reach the cluster and this machine, nothing else.
+ */
 export function podNetwork(network: Network): string {
   const ipam = { type: 'host-local', ranges: [[{ subnet: network.nodePods }]], routes: [{ dst: '0.0.0.0/0' }] };
   return JSON.stringify({
     cniVersion: '1.0.0',
     name: 'pods',
     plugins: [
-      { type: 'bridge', bridge: 'pods', isGateway: true, ipMasq: false, hairpinMode: true, ipam },
+      { type: 'ptp', ipMasq: false, ipam },
       { type: 'portmap', capabilities: { portMappings: true } },
     ],
   });
+}
+
+/** The queue of the kernel in which the first packet of a connection waits for its judgement. */
+const policyQueue = 100;
+
+/**
+ * Shell lines that hand the first packet of every connection from or to a pod to the judge of network policies, the
+ * node's own apart (probes, logs). sigs.k8s.io/kube-network-policies would do so by nftables, for which kernels need
+ * CONFIG_NFT_QUEUE; xtables' NFQUEUE is in more of them.
+ */
+export function policyRules(network: Network): string {
+  const rules = [
+    '-m conntrack --ctstate ESTABLISHED,RELATED -j RETURN',
+    '-m owner --uid-owner 0 -j RETURN',
+    `-s ${network.pods} -j NFQUEUE --queue-num ${policyQueue}`,
+    `-d ${network.pods} -j NFQUEUE --queue-num ${policyQueue}`,
+  ];
+  return [
+    'iptables -t mangle -N POLICIES 2>/dev/null || iptables -t mangle -F POLICIES',
+    ...rules.map((rule) => `iptables -t mangle -A POLICIES ${rule}`),
+    'iptables -t mangle -C POSTROUTING -j POLICIES 2>/dev/null || iptables -t mangle -A POSTROUTING -j POLICIES',
+  ].join('\n');
+}
+
+export function networkPoliciesArguments(kubeconfig: string): string[] {
+  return [`--kubeconfig=${kubeconfig}`, `--hostname-override=${nodeName}`, `--nfqueue-id=${policyQueue}`];
 }
 
 export interface KubeletOptions {

@@ -32,6 +32,7 @@ var programs = map[string]func() int{
 	"kube-proxy":              func() int { return cli.Run(proxy.NewProxyCommand()) },
 	"coredns":                 runCoreDNS,
 	"gpu-plugin":              runGPUPlugin,
+	"network-policies":        runNetworkPolicies,
 	"kubectl": func() int {
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
