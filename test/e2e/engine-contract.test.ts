@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { ensureLlamaServer } from '../../hack/engines/llama-server.ts';
 import { ensureModels } from '../../hack/engines/models.ts';
 import { engineContract } from '../support/engine-contract.ts';
-import { freePort, startProcess } from '../support/engine-sim/start.ts';
+import { freePort, startProcess } from '../support/engine-process.ts';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const llama = await ensureLlamaServer(say);

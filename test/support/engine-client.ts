@@ -1,4 +1,4 @@
-import type { EngineProcess } from './engine-sim/start.ts';
+import type { EngineProcess } from './engine-process.ts';
 
 /** One event of a stream, parsed; `[DONE]` stays text. */
 export type StreamEvent = Record<string, unknown> | '[DONE]';

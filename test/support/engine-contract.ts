@@ -12,7 +12,7 @@ import {
   unstreamed,
   until,
 } from './engine-client.ts';
-import { type EngineProcess, untilHealthy } from './engine-sim/start.ts';
+import { type EngineProcess, untilHealthy } from './engine-process.ts';
 
 /** An engine that the contract is tried on. */
 export interface EngineUnderTest {

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { basename } from 'node:path';
-import { FlagError } from './core/flags.ts';
 import { dialects, startSimulator } from './server.ts';
 
 /**
@@ -10,12 +9,9 @@ import { dialects, startSimulator } from './server.ts';
 const [, script = '', ...rest] = process.argv;
 const own = basename(script);
 const [name, args] = own in dialects ? [own, rest] : [rest[0] ?? '', rest.slice(1)];
-try {
-  const simulator = startSimulator(name, args, process.env, (code) => process.exit(code));
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => simulator.terminate());
-} catch (error) {
-  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-  // argparse's exit code for a wrong command line is 2; a model that can't be loaded is 1 for both.
-  const wrongArguments = error instanceof FlagError && name === 'vllm' && /argument/.test(error.message);
-  process.exitCode = wrongArguments ? 2 : 1;
-}
+const simulator = startSimulator(name, args, {
+  env: process.env,
+  write: (text) => process.stderr.write(text),
+  exit: (code) => process.exit(code),
+});
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => simulator?.terminate());

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { FaultPlan } from './core/faults.ts';
+import { FlagError } from './core/flags.ts';
 import { type Exchange, readExchange, sendJson } from './core/http.ts';
 import { readSettings } from './core/settings.ts';
 import { type Dialect, type Host, isInference } from './dialects/dialect.ts';
@@ -23,7 +24,18 @@ const rememberedRequests = 1000;
 
 /** A running simulator. */
 export interface Simulator {
+  /** SIGTERM or SIGINT came. */
   terminate(): void;
+  /** Ends it as SIGKILL would: every connection breaks. */
+  stop(): Promise<void>;
+}
+
+/** The process that the simulator is, or the part of one. */
+export interface Surroundings {
+  env: Record<string, string | undefined>;
+  /** Standard error. */
+  write: (text: string) => void;
+  exit: (code: number) => void;
 }
 
 /**
@@ -33,17 +45,25 @@ export interface Simulator {
 export function startSimulator(
   name: string,
   args: string[],
-  env: Record<string, string | undefined>,
-  exit: (code: number) => void,
-): Simulator {
+  { env, write, exit }: Surroundings,
+): Simulator | undefined {
+  const create = dialects[name];
+  if (!create) throw new Error(`there is no engine ${name}; there are ${Object.keys(dialects).join(', ')}`);
   const settings = readSettings(env);
   const faults = new FaultPlan();
   if (env['SIM_FAULTS']) faults.set(JSON.parse(env['SIM_FAULTS']) as object);
   const open = new Set<Exchange>();
   const seen: Seen[] = [];
-  const create = dialects[name];
-  if (!create) throw new Error(`there is no engine ${name}; there are ${Object.keys(dialects).join(', ')}`);
-  const dialect = create(args, { settings, faults, open, exit, stopListening: () => server.close() });
+  let dialect: Dialect;
+  try {
+    dialect = create(args, { settings, faults, open, exit, stopListening: () => server.close() });
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    write(`error: ${error.message}\n`);
+    // argparse's exit code for a wrong command line is 2; a model that can't be loaded is 1 for both.
+    exit(name === 'vllm' && error.message.includes('argument') ? 2 : 1);
+    return undefined;
+  }
 
   const server: Server = createServer((request, response) => {
     void (async () => {
@@ -59,7 +79,7 @@ export function startSimulator(
       }
       await dialect.handle(exchange);
     })().catch((error: unknown) => {
-      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+      write(`${error instanceof Error ? error.stack : String(error)}\n`);
       response.destroy();
     });
   });
@@ -103,15 +123,23 @@ export function startSimulator(
     server.listen(dialect.port, dialect.host);
   };
   server.once('error', (error) => {
-    process.stderr.write(`couldn't bind HTTP server socket: ${error.message}\n`);
+    write(`couldn't bind HTTP server socket: ${error.message}\n`);
     exit(1);
   });
   if (dialect.listensWhileLoading) listen();
-  setTimeout(() => {
+  const loading = setTimeout(() => {
     dialect.onReady();
     if (!dialect.listensWhileLoading) listen();
   }, settings.startSeconds * 1000);
 
   let signals = 0;
-  return { terminate: () => dialect.onTerminate(++signals) };
+  return {
+    terminate: () => dialect.onTerminate(++signals),
+    stop() {
+      clearTimeout(loading);
+      dialect.onKilled();
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
 }

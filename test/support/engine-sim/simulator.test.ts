@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Answer, getText, openStream, post, until } from '../engine-client.ts';
-import { startEngineSim, untilHealthy } from './start.ts';
+import { untilHealthy } from '../engine-process.ts';
+import { startEngineSim } from './start.ts';
 
 const classifier = {
   architectures: ['Qwen2ForSequenceClassification'],
@@ -153,7 +154,7 @@ describe('the command line', () => {
     ['VLLM', ['--ctx-size', '4'], 2, 'unrecognized arguments: --ctx-size'],
     ['VLLM', ['--max-num-seqs', 'many'], 2, 'invalid int value'],
   ] as const)('of %s with %j is refused with exit code %i', async (engine, args, code, words) => {
-    await using sim = await startEngineSim({ engine, args: [...args] });
+    await using sim = await startEngineSim({ engine, args: [...args], ownProcess: true });
     expect(await sim.exited).toBe(code);
     expect(sim.output()).toContain(words);
   });

@@ -25,6 +25,8 @@ export interface Dialect {
   failure(status: number): object;
   /** SIGTERM or SIGINT, the first or a further one. */
   onTerminate(times: number): void;
+  /** Nothing moves any more. */
+  onKilled(): void;
   /** The model's process dies. */
   onCrash(): void;
   load(): { running: number; waiting: number };

@@ -214,6 +214,7 @@ export function llamaCpp(args: string[], host: Host): Dialect {
         host.exit(0);
       }, 100);
     },
+    onKilled: () => scheduler.freeze(),
     onCrash: () => host.exit(134),
   };
 }

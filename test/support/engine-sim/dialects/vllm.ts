@@ -316,6 +316,7 @@ export function vllm(args: string[], host: Host): Dialect {
       setTimeout(() => scheduler.abortAll(), shutdownSeconds * 1000);
       setTimeout(() => exitWhenIdle(0), 700);
     },
+    onKilled: () => scheduler.freeze(),
     onCrash() {
       // The core dies: unhealthy for two seconds, then the server ends, with 0.
       dead = true;
