@@ -7,8 +7,9 @@ import { errorMessage, UserError } from '../../process/errors.ts';
 import type { Log } from '../cache.ts';
 import { elapsed } from '../command.ts';
 import { ensureBinaries } from './build.ts';
-import { connect, down, parts, status, up } from './cluster.ts';
+import { connect, down, status, up } from './cluster.ts';
 import { logFile } from './components.ts';
+import { parts } from './parts.ts';
 
 const usage = `usage: node hack/local-cluster/cli.ts COMMAND
 

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
-import { request } from 'node:https';
 import { join } from 'node:path';
 import { UserError } from '../../process/errors.ts';
 import type { Log } from '../cache.ts';
@@ -18,6 +17,7 @@ import {
 import { addressPlan } from './network.ts';
 import { type KeyPair, kubeconfig, openPki } from './pki.ts';
 import { freePorts } from './ports.ts';
+import { type ClientTls, probe, readTls } from './probe.ts';
 
 /** What runs beside etcd and kube-apiserver. */
 export type ControlPlaneComponent = 'kube-controller-manager' | 'kube-scheduler';
@@ -109,8 +109,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     running.delete(part);
     if (child) await end(child, signal);
   };
-  const ca = await readFile(pki.ca.cert);
-  const [cert, key] = await Promise.all([readFile(pairs.admin.cert), readFile(pairs.admin.key)]);
+  const tls = await readTls(pki.ca.cert, pairs.admin);
   const startApiServer = async (): Promise<void> => {
     if (running.has('kube-apiserver')) return;
     const known = { etcdPort: ports.etcd, port: ports.apiServer, bindAddress: host, advertiseAddress };
@@ -118,7 +117,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await start('kube-apiserver', [...args, ...(options.apiServerFlags ?? [])]);
     // The namespace `default` is made after readiness; whoever comes next expects it.
     for (const path of ['/readyz', '/api/v1/namespaces/default']) {
-      await untilAnswered(`${url}${path}`, { ca, cert, key }, () => failure(dir, running));
+      await untilAnswered(`${url}${path}`, tls, () => failure(dir, running));
     }
   };
   const stop = async (): Promise<void> => {
@@ -217,32 +216,12 @@ async function failure(dir: string, running: Map<string, ChildProcess>): Promise
   return undefined;
 }
 
-interface Tls {
-  ca: Buffer;
-  cert: Buffer;
-  key: Buffer;
-}
-
-async function untilAnswered(url: string, tls: Tls, why: () => Promise<string | undefined>): Promise<void> {
-  while ((await status(url, tls)) !== 200) {
+async function untilAnswered(url: string, tls: ClientTls, why: () => Promise<string | undefined>): Promise<void> {
+  while ((await probe(url, tls))?.status !== 200) {
     const problem = await why();
     if (problem) throw new UserError('ControlPlaneFailed', problem);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-/** The HTTP status of a GET, or undefined when nothing answers. */
-function status(url: string, tls: Tls): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    request(url, { ...tls, agent: false, timeout: 5000 }, (response) => {
-      response.resume().once('end', () => resolve(response.statusCode));
-    })
-      .once('error', () => resolve(undefined))
-      .once('timeout', function (this: { destroy(): void }) {
-        this.destroy();
-      })
-      .end();
-  });
 }
 
 /** See https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/ for the JSON form. */

@@ -118,6 +118,9 @@ export function kubeletConfig(options: KubeletOptions): string {
     cgroupRoot: options.cgroupRoot,
     enforceNodeAllocatable: [],
     maxPods: 200,
+    // GPUs are seen a second after their plugin registers; what did not change is not written.
+    nodeStatusUpdateFrequency: '1s',
+    nodeStatusReportFrequency: '1m',
     podLogsDir: options.podLogs,
     volumePluginDir: options.volumePlugins,
     evictionHard: { 'memory.available': '100Mi', 'nodefs.available': '1%', 'imagefs.available': '1%' },
