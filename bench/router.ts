@@ -40,7 +40,10 @@ async function main(): Promise<void> {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) return void console.log(help);
+  if (values.help) {
+    console.log(help);
+    return;
+  }
   const seconds = Number(values.seconds);
   const connections = Number(values.connections);
   const backend = await start('backend', 0);
@@ -131,11 +134,12 @@ async function load(program: Program, kind: Figures['case'], connections: number
       pool.dispatch(
         { method: 'POST', path: '/v1/chat/completions', headers, body },
         {
+          onRequestStart: () => undefined,
           onResponseStart(_, code) {
             status = code;
           },
           onResponseData(_, part) {
-            last = part.latin1Slice(Math.max(0, part.length - 16));
+            last = part.toString('latin1', Math.max(0, part.length - 16));
           },
           onResponseEnd() {
             latenciesMs.push(performance.now() - sent);

@@ -24,6 +24,8 @@ export interface OperatorProcess {
   leads(): Promise<boolean>;
   stop(): Promise<void>;
   logFile: string;
+  pid: number;
+  metricsText(): Promise<string>;
 }
 
 export interface OperatorProcessOptions {
@@ -75,6 +77,8 @@ export async function startOperator({
 
   return {
     logFile,
+    pid,
+    metricsText: metrics,
     cpuSeconds: () => cpuSeconds(pid),
     memoryBytes: () => memoryBytes(pid),
     calls: async () => countCalls(await metrics()),

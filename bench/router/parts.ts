@@ -106,6 +106,7 @@ function bareProxy(pool: Pool) {
       pool.dispatch(
         { method: 'POST', path: '/v1/chat/completions', headers, body },
         {
+          onRequestStart: () => undefined,
           onResponseStart(_, status) {
             if (stream) response.writeHead(status, { 'content-type': 'text/event-stream' });
           },
@@ -114,7 +115,10 @@ function bareProxy(pool: Pool) {
             else parts.push(part);
           },
           onResponseEnd() {
-            if (stream) return void response.end();
+            if (stream) {
+              response.end();
+              return;
+            }
             const whole = Buffer.concat(parts);
             JSON.parse(whole.toString());
             response.writeHead(200, { 'content-type': 'application/json', 'content-length': whole.length });
@@ -194,8 +198,7 @@ function fixedCluster(objects: Record<string, KubeObject[]>): Cluster {
     apply: none,
     applyStatus: none,
     delete: none,
-    list: <T extends KubeObject>({ plural }: { plural: string }) =>
-      Promise.resolve({ items: (objects[plural] ?? []) as T[], resourceVersion: '1' }),
+    list: ({ plural }) => Promise.resolve({ items: (objects[plural] ?? []) as never[], resourceVersion: '1' }),
     async *watch<T extends KubeObject>(): AsyncGenerator<WatchEvent<T>> {
       await new Promise(() => undefined);
       yield { type: 'BOOKMARK', resourceVersion: randomBytes(4).toString('hex') };
