@@ -33,10 +33,11 @@ export function afterLook(before: EngineState, look: Look, identityOf: (metrics:
   if (look.kind === 'Silent') {
     const misses = before.misses + 1;
     if (before.warm && misses < maxMisses) return { ...before, misses };
-    return { ...cold(before, `the engine does not answer: ${look.problem}`), misses };
+    // Still the same process, as far as anybody knows: it need not be warmed up again, in a queue that is long by now.
+    return { ...before, misses, problem: `the engine does not answer: ${look.problem}` };
   }
   const identity = look.metrics === undefined ? before.identity : identityOf(look.metrics);
-  const healthy = { ...before, misses: 0, problem: undefined, identity };
+  const healthy: EngineState = { ...before, misses: 0, problem: undefined, identity };
   if (!before.warm || !isAnother(before.identity, identity)) return healthy;
   return { ...healthy, warm: false, restarts: before.restarts + 1 };
 }

@@ -54,10 +54,9 @@ export class EngineWatch {
     const { client, engine, log } = this.#options;
     const before = this.#state;
     this.#state = afterLook(before, await client.look(), (metrics) => engine.identity(metrics));
-    if (before.warm && !this.#state.warm) {
-      this.#coldSince = performance.now();
-      log.warn({ reason: this.#state.problem ?? 'it restarted' }, 'the engine is not ready any more');
-    }
+    if (before.warm && !this.#state.warm) this.#coldSince = performance.now();
+    if (before.warm && before.problem === undefined && this.problem !== undefined)
+      log.warn({ reason: this.problem }, 'the engine is not ready any more');
     if (this.#state.problem === undefined && !this.#state.warm && this.#options.mayWarmUp()) await this.#warmUp(signal);
   }
 
@@ -86,7 +85,7 @@ export class EngineWatch {
   /** Often while a small model may be about to appear, then calmer. */
   #pauseMs(): number {
     const { loadingPollMs, readyPollMs } = this.#options.tuning;
-    if (this.#state.warm) return readyPollMs;
+    if (this.#state.warm && this.#state.problem === undefined) return readyPollMs;
     if (this.#warmUpFailures > 0) return Math.min(longestRetryMs, loadingPollMs * 2 ** this.#warmUpFailures);
     const coldMs = performance.now() - this.#coldSince;
     return coldMs < 10_000 ? loadingPollMs : Math.min(readyPollMs, loadingPollMs * 4);
