@@ -5,7 +5,7 @@ import { resources } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { eventually } from '../support/eventually.ts';
 import { startTraffic } from '../support/traffic.ts';
-import { applyModel, applyPolicy, cadreNamespace, condition, useWorld } from '../support/world.ts';
+import { applyModel, applyPolicy, cadreNamespace, condition, settled, useWorld } from '../support/world.ts';
 
 /** How long the API server is away; the full length is the one that is promised. */
 const outageMs = process.env['CADRE_TEST_LONG'] ? 60_000 : 12_000;
@@ -29,12 +29,19 @@ describe('while the API server is away', () => {
       backends: [{ name: 'simulated', modelRef: { name: 'simulated' } }],
       split: [{ backend: 'simulated', weight: 1 }],
     });
+    await settled(world, 'simulated', 2);
     await condition(world, 'policies', 'chat', { type: 'Ready', status: 'True' });
   });
 
   it('no request fails, not even when an engine dies that has a sibling', async () => {
     const restarts = await restartsOfCadre();
-    const clients = startTraffic({ url: world.routerUrl, key: world.key, model: 'chat', requestsPerSecond: 20 });
+    const clients = startTraffic({
+      url: world.routerUrl,
+      key: world.key,
+      model: 'chat',
+      requestsPerSecond: 20,
+      maxInFlight: 100,
+    });
     await eventually('the first answers', () => expect(clients.report.servedBy).toHaveProperty('simulated'));
 
     await stopApiServer();

@@ -1,52 +1,33 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { resources } from '../../kube/resources.ts';
 import { eventually } from '../support/eventually.ts';
 import { startTraffic } from '../support/traffic.ts';
-import { applyModel, applyPolicy, cadreNamespace, condition, smollm2, useWorld } from '../support/world.ts';
+import { applyModel, applyPolicy, cadreNamespace, condition, settled, smollm2, useWorld } from '../support/world.ts';
 
-/** Requests a second; two slow cores carry no more of a language model. */
-const rate = 2;
+/** Two slow cores carry no more of a language model. */
+const load = { requestsPerSecond: 2, maxInFlight: 4, maxTokens: 24 };
+/** Whatever else the machine does meanwhile. */
+const patience = { firstByte: '2m', idle: '2m', total: '5m' };
 
 describe('traffic while things change', () => {
   const world = useWorld('changes');
-  const traffic = () =>
-    startTraffic({ url: world.routerUrl, key: world.key, model: 'chat', requestsPerSecond: rate, maxTokens: 24 });
+  const traffic = () => startTraffic({ url: world.routerUrl, key: world.key, model: 'chat', ...load });
 
   beforeAll(async () => {
     await applyModel(world, 'specialist', smollm2(1));
     await applyPolicy(world, 'chat', {
       backends: [{ name: 'specialist', modelRef: { name: 'specialist' } }],
       split: [{ backend: 'specialist', weight: 1 }],
+      timeouts: patience,
     });
     await condition(world, 'policies', 'chat', { type: 'Ready', status: 'True' });
   });
-
-  const settled = (readyReplicas: number) =>
-    eventually(
-      `${readyReplicas} pods, ready, and no other`,
-      async () => {
-        const { items } = await world.kube.list(
-          resources.pods,
-          { namespace: world.namespace, labelSelector: 'cadre.dev/model=specialist' },
-          { limit: 0 },
-        );
-        const model = await world.kube.get(
-          { apiVersion: 'cadre.dev/v1alpha1', kind: 'SpecializedModel', plural: 'specializedmodels', namespaced: true },
-          'specialist',
-          world.namespace,
-        );
-        const { status } = model as unknown as { status: { readyReplicas: number } };
-        expect([items.length, status.readyReplicas]).toEqual([readyReplicas, readyReplicas]);
-      },
-      240_000,
-    );
 
   it('loses nothing in a rolling update', async () => {
     const clients = traffic();
     await eventually('the first answers', () => expect(Object.keys(clients.report.servedBy)).toHaveLength(1));
     await applyModel(world, 'specialist', smollm2(1, { args: ['--threads-batch', '1'] }));
     await condition(world, 'models', 'specialist', { type: 'Ready', status: 'True' });
-    await settled(1);
+    await settled(world, 'specialist', 1);
     const report = await clients.stop();
     expect(report.failures).toEqual([]);
     expect(report.streamed).toBeGreaterThan(0);
@@ -54,11 +35,11 @@ describe('traffic while things change', () => {
 
   it('loses nothing when a model shrinks from three replicas to one', async () => {
     await applyModel(world, 'specialist', smollm2(3, { args: ['--threads-batch', '1'] }));
-    await settled(3);
+    await settled(world, 'specialist', 3);
     const clients = traffic();
     await eventually('the first answers', () => expect(Object.keys(clients.report.servedBy)).toHaveLength(1));
     await applyModel(world, 'specialist', smollm2(1, { args: ['--threads-batch', '1'] }));
-    await settled(1);
+    await settled(world, 'specialist', 1);
     const report = await clients.stop();
     expect(report.failures).toEqual([]);
   });

@@ -7,6 +7,8 @@ export interface TrafficOptions {
   key: string;
   model: string;
   requestsPerSecond: number;
+  /** While so many are under way none is added: what a test proves must not hang on how fast its engine is. */
+  maxInFlight: number;
   /** Tokens of each answer; the more, the longer each is in flight. */
   maxTokens?: number;
 }
@@ -27,7 +29,7 @@ export function openaiClient(url: string, key: string): OpenAI {
 }
 
 /**
- * Sends requests at a steady rate, every other one streamed, whatever becomes of earlier ones. `stop` ends it, waits for
+ * Sends requests at a steady rate, every other one streamed. `stop` ends it, waits for
  * those in flight, and tells what clients saw. It stops by itself after ten minutes.
  */
 export function startTraffic(options: TrafficOptions): { stop(): Promise<TrafficReport>; report: TrafficReport } {
@@ -35,6 +37,7 @@ export function startTraffic(options: TrafficOptions): { stop(): Promise<Traffic
   const report: TrafficReport = { sent: 0, streamed: 0, failures: [], servedBy: {} };
   const inFlight = new Set<Promise<void>>();
   const send = (): void => {
+    if (inFlight.size >= options.maxInFlight) return;
     const streamed = report.sent++ % 2 === 1;
     if (streamed) report.streamed++;
     const at = new Date().toISOString();

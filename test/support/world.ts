@@ -108,3 +108,18 @@ export function condition(
     timeoutMs,
   );
 }
+
+/** Waits until a model has so many pods, all of them ready, and no other that still ends. */
+export function settled({ kube, namespace }: World, name: string, replicas: number): Promise<void> {
+  return eventually(
+    `${name} to have ${replicas} pods, all ready`,
+    async () => {
+      const selection = { namespace, labelSelector: `cadre.dev/model=${name}` };
+      const { items } = await kube.list(resources.pods, selection, { limit: 0 });
+      const { status } = await kube.get<WithConditions>(customResources.models, name, namespace);
+      if (items.length !== replicas || (status?.readyReplicas ?? 0) !== replicas)
+        throw new Error(`${items.length} pods, status ${JSON.stringify(status)}`);
+    },
+    240_000,
+  );
+}
