@@ -95,11 +95,14 @@ async function untilReady(cluster: Cluster): Promise<void> {
     const { items } = JSON.parse(text) as { items: Waited[] };
     let waiting = 0;
     for (const { kind, metadata, status } of items) {
-      const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+      const condition = (name: string) => status?.conditions?.find(({ type }) => type === name);
       const isCurrent = status?.observedGeneration === metadata.generation;
-      const isReady = isCurrent && ready?.status === 'True';
+      // While it reconciles it may serve already, with pods that are about to go.
+      const missing =
+        condition('Reconciling') ?? (condition('Ready')?.status === 'True' ? undefined : condition('Ready'));
+      const isReady = isCurrent && condition('Ready') !== undefined && missing === undefined;
       if (!isReady) waiting++;
-      const state = isReady ? 'is ready' : `${ready?.reason ?? 'not looked at yet'}: ${ready?.message ?? ''}`;
+      const state = isReady ? 'is ready' : `${missing?.reason ?? 'not looked at yet'}: ${missing?.message ?? ''}`;
       const name = `${kind} ${metadata.name}`;
       if (said.get(name) !== state) log(`${name} ${state}`);
       said.set(name, state);
