@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import { type IncomingMessage, request } from 'node:http';
 import { errorMessage } from '../../process/errors.ts';
 import type { Engine, WarmUpRequest } from './engines/engine.ts';
 
@@ -21,29 +21,18 @@ export interface EngineClient {
   inFlight(): Promise<number | 'Gone' | undefined>;
   /** Rejects when the engine does not answer at all. */
   post(request: WarmUpRequest, signal: AbortSignal): Promise<{ status: number; text: string }>;
-  close(): Promise<void>;
 }
 
-const maxMetricsBytes = 16 * 2 ** 20;
+/** Longest answer that is read. */
+const maxBytes = 16 * 2 ** 20;
 
+/**
+ * A client of the engine in the same pod. Node's own, for undici would cost each model's pod 30 MB; a connection for each
+ * request, for engines close idle ones and none must meet that moment.
+ */
 export function engineClient(url: string, engine: Engine, probeTimeoutMs: number): EngineClient {
   const base = url.replace(/\/+$/, '');
-  const dispatcher = new Agent({ connect: { timeout: probeTimeoutMs } });
-  // A connection each time: engines close idle ones, and a request must not meet that moment.
-  const common = { dispatcher, reset: true } as const;
-
-  async function get(path: string): Promise<{ status: number; text: string; contentType: string }> {
-    const { statusCode, headers, body } = await request(`${base}${path}`, {
-      ...common,
-      signal: AbortSignal.timeout(probeTimeoutMs),
-    });
-    const contentType = headers['content-type'];
-    return {
-      status: statusCode,
-      text: await limitedText(body),
-      contentType: typeof contentType === 'string' ? contentType : 'text/plain',
-    };
-  }
+  const get = (path: string): Promise<Answer> => send(`${base}${path}`, undefined, AbortSignal.timeout(probeTimeoutMs));
 
   async function metrics(): Promise<{ text: string; contentType: string }> {
     const { status, text, contentType } = await get('/metrics');
@@ -70,38 +59,42 @@ export function engineClient(url: string, engine: Engine, probeTimeoutMs: number
         return isRefused(error) ? 'Gone' : undefined;
       }
     },
-    async post({ path, body }, signal) {
-      const answer = await request(`${base}${path}`, {
-        ...common,
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        signal,
-      });
-      return { status: answer.statusCode, text: await limitedText(answer.body) };
-    },
-    close: () => dispatcher.destroy(),
+    post: ({ path, body }, signal) => send(`${base}${path}`, JSON.stringify(body), signal),
   };
 }
 
-async function limitedText(body: AsyncIterable<Buffer>): Promise<string> {
+interface Answer {
+  status: number;
+  text: string;
+  contentType: string;
+}
+
+function send(url: string, body: string | undefined, signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const method = body === undefined ? 'GET' : 'POST';
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const answered = async (response: IncomingMessage): Promise<Answer> => {
+      const { statusCode = 0, headers: got } = response;
+      return { status: statusCode, text: await readText(response), contentType: got['content-type'] ?? 'text/plain' };
+    };
+    const sent = request(url, { method, headers, signal, agent: false }, (response) => resolve(answered(response)));
+    sent.once('error', reject).end(body);
+  });
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > maxMetricsBytes) throw new Error(`the engine's answer is longer than ${maxMetricsBytes} bytes`);
-    chunks.push(chunk);
+  for await (const chunk of response) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > maxBytes) throw new Error(`the engine's answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Undici wraps the system's error, and gathers several where a name has several addresses. */
+/** Node gathers several errors where a name has several addresses. */
 function isRefused(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ECONNREFUSED') return true;
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isRefused);
-  return isRefused(error.cause);
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED';
 }

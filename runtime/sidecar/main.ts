@@ -76,7 +76,6 @@ export async function runSidecar(options: SidecarOptions): Promise<void> {
   } finally {
     server.close();
     server.closeAllConnections();
-    await client.close();
   }
 }
 
