@@ -132,6 +132,8 @@ async function openStore(runRoot: string, doing: string, log: Log): Promise<Buil
     );
   try {
     await buildah(['images', '--quiet']);
+    // Containers of a build that was interrupted would keep their images for ever.
+    await buildah(['rm', '--all']);
   } catch {
     log(`the image store ${root} is damaged: making it anew`);
     await rm(root, { recursive: true, force: true });
