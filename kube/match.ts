@@ -13,7 +13,7 @@ export function contains(live: unknown, desired: unknown, key = '', parent = '')
   if (isObject(desired)) {
     // The server leaves out what is empty.
     if (live === undefined) return Object.values(desired).every((value) => value === undefined);
-    if (!isObject(live)) return false;
+    if (!isObject(live) || Array.isArray(live)) return false;
     for (const name in desired) {
       if (!contains(live[name], desired[name], name, key)) return false;
     }

@@ -17,6 +17,8 @@ export interface Asked {
 export interface Reply {
   /** A whole answer. */
   json(status: number, body: unknown, headers?: Record<string, string>): void;
+  /** A whole answer that no API server gives. */
+  text(status: number, body: string): void;
   /** Begins a watch. */
   stream(): void;
   /** A part of a watch, as it stands. */
@@ -108,6 +110,7 @@ function replyOf(request: IncomingMessage, response: ServerResponse): Reply {
       response.writeHead(status, { 'content-type': 'application/json', ...headers });
       response.end(JSON.stringify(body));
     },
+    text: (status, body) => void response.writeHead(status, { 'content-type': 'text/html' }).end(body),
     stream() {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.flushHeaders();

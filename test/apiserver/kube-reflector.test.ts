@@ -119,7 +119,7 @@ describe('a reflector of a real kube-apiserver', () => {
     await write('b', '1');
     reflector.start();
     await reflector.synced();
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 2; n++) {
       await own.plane.stopApiServer('SIGKILL');
       expect(shows()).toBe('a=1 b=1');
       expect(reflector.hasSynced).toBe(true);
@@ -297,7 +297,7 @@ describe('a controller of a real kube-apiserver', () => {
   it('comes to the wanted state however often kube-apiserver dies, and then rests', async () => {
     await copying();
     const wanted: Record<string, string> = {};
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       for (let n = 0; n < 20; n++) {
         await write(`m${n}`, `round-${round}`);
         wanted[`m${n}`] = `round-${round}`;
