@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { commonFields, type Generation, logprobsAsked, renderChat } from '../core/ask.ts';
 import { belief } from '../core/belief.ts';
-import { type Constraint, ConstraintError, constraintOfFormat, labelsOfGrammar, valueFor } from '../core/constraint.ts';
+import { type Constraint, ConstraintError } from '../core/constraint.ts';
 import { embed, encoded, textsOf } from '../core/embedding.ts';
 import { FlagError, numberFlag, parseFlags, textFlag } from '../core/flags.ts';
 import { generate } from '../core/generate.ts';
@@ -12,10 +12,10 @@ import type { Dialect, Host } from './dialect.ts';
 import { vllmFlags } from './vllm-flags.ts';
 import { VllmMetrics } from './vllm-metrics.ts';
 import { readModelFolder } from './vllm-model.ts';
+import { chatPrompts, completionPrompts, constraintOf, problemOf } from './vllm-requests.ts';
 import { vllmWording } from './vllm-wording.ts';
 
 const dimensions = 64;
-const maxLogprobs = 20;
 
 /** `vllm serve` 0.32.0, as measured. Throws `FlagError` for a command line that it would exit on. */
 export function vllm(args: string[], host: Host): Dialect {
@@ -167,7 +167,10 @@ export function vllm(args: string[], host: Host): Dialect {
     const common = commonFields(body);
     const limit = body['max_completion_tokens'] ?? body['max_tokens'];
     const logprobs = logprobsAsked(api, body);
-    const problem = problemOf(body, common, prompts, limit, logprobs);
+    const problem = problemOf(body, common, prompts, limit, logprobs, {
+      context,
+      tools: flags.has('--enable-auto-tool-choice'),
+    });
     if (problem) return refuse(exchange, 400, 'BadRequestError', problem.message, problem.param ?? null);
     // The cap counts waiting and running alike.
     if (queueCap > 0 && scheduler.running + scheduler.waiting >= queueCap) {
@@ -207,39 +210,6 @@ export function vllm(args: string[], host: Host): Dialect {
         error: { message: 'simulated failure', type: 'InternalServerError', param: null, code: 500 },
       }),
     });
-  }
-
-  function problemOf(
-    body: Record<string, unknown>,
-    { temperature, n }: { temperature: number; n: number },
-    prompts: string[],
-    limit: unknown,
-    logprobs: number | undefined,
-  ): { message: string; param?: string } | undefined {
-    const longest = Math.max(...prompts.map((prompt) => tokenize(prompt).length));
-    if (longest >= context) {
-      const characters = Math.max(...prompts.map((prompt) => prompt.length));
-      return {
-        message: `This model's maximum context length is ${context} tokens. However, your prompt contains ${characters} characters.`,
-        param: 'input_text',
-      };
-    }
-    if (typeof limit === 'number' && longest + limit > context)
-      return {
-        message: `max_tokens is too large: ${limit}. This model's maximum context length is ${context} tokens.`,
-        param: 'max_tokens',
-      };
-    if (temperature < 0)
-      return { message: `temperature must be non-negative, got ${temperature}.`, param: 'temperature' };
-    if (n > 1 && temperature === 0) return { message: 'n must be 1 when using greedy sampling.', param: 'n' };
-    if ((logprobs ?? 0) > maxLogprobs)
-      return {
-        message: `Requested sample logprobs of ${logprobs}, which is greater than max allowed: ${maxLogprobs}`,
-        param: 'logprobs',
-      };
-    if (body['tools'] !== undefined && body['tool_choice'] !== 'none' && !flags.has('--enable-auto-tool-choice'))
-      return { message: '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set' };
-    return undefined;
   }
 
   function embeddings(exchange: Exchange): void {
@@ -324,33 +294,4 @@ export function vllm(args: string[], host: Host): Dialect {
       setTimeout(() => host.exit(0), 2_000);
     },
   };
-}
-
-function chatPrompts({ messages }: Record<string, unknown>): string[] | undefined {
-  return Array.isArray(messages) ? [renderChat(messages)] : undefined;
-}
-
-function completionPrompts({ prompt }: Record<string, unknown>): string[] | undefined {
-  if (typeof prompt === 'string') return [prompt];
-  return Array.isArray(prompt) && prompt.every((one) => typeof one === 'string') ? prompt : undefined;
-}
-
-/** `guided_choice` of older versions is ignored without a word. */
-function constraintOf(body: Record<string, unknown>): Constraint | undefined {
-  const structured = (body['structured_outputs'] ?? {}) as Record<string, unknown>;
-  const { choice, grammar, json, regex } = structured;
-  if (Array.isArray(choice)) return { kind: 'Labels', labels: choice.map(String) };
-  if (typeof grammar === 'string') return { kind: 'Labels', labels: labelsOfGrammar(grammar) };
-  if (regex !== undefined) throw new ConstraintError('the simulator knows no regular expressions');
-  const constraint: Constraint | undefined =
-    json === undefined ? constraintOfFormat(body['response_format']) : { kind: 'Json', schema: json };
-  if (constraint?.kind !== 'Json') return constraint;
-  try {
-    valueFor(constraint.schema, '', (labels) => labels[0] ?? '');
-  } catch (error) {
-    if (error instanceof ConstraintError)
-      throw new ConstraintError(error.message.replace('unrecognized type', 'Invalid type:'));
-    throw error;
-  }
-  return constraint;
 }
