@@ -34,7 +34,7 @@ describe('docs/router.md', () => {
 
 function fieldsOf(schema: z.ZodType, prefix = ''): string[] {
   let inner = schema as z.ZodType & { unwrap?: () => z.ZodType; shape?: Record<string, z.ZodType> };
-  while (inner.shape === undefined && inner.unwrap) inner = inner.unwrap() as typeof inner;
+  while (inner.shape === undefined && inner.unwrap) inner = inner.unwrap();
   if (!inner.shape) return [prefix];
   return Object.entries(inner.shape).flatMap(([name, field]) =>
     fieldsOf(field, prefix === '' ? name : `${prefix}.${name}`),

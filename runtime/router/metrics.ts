@@ -1,57 +1,49 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { TokenUsage } from './answers/document.ts';
+import { Distribution, registerHistogram } from './distribution.ts';
+import type { FailureReason } from './providers/failure.ts';
 
-/** What the router tells of itself. Labels are bounded: policies, their backends, statuses and the reasons of `FailureReason`. */
+/** What is counted of one backend of one policy; no policy where none was found, no backend where none was asked. */
+export interface BackendSeries {
+  /** By `operation code`. */
+  requests: Map<string, number>;
+  attempts: Map<FailureReason | 'Answered', number>;
+  tokens: TokenUsage;
+  duration: Distribution;
+  /** Of streams. */
+  firstByte: Distribution;
+}
+
+/**
+ * What the router tells of itself. Labels are bounded: policies, their backends, statuses and the reasons of failures. The
+ * counts are plain numbers until Prometheus asks, as this is the path of every request.
+ */
 export interface RouterMetrics {
-  requests: Counter<'policy' | 'backend' | 'operation' | 'code'>;
-  duration: Histogram<'policy' | 'backend'>;
-  firstByte: Histogram<'policy' | 'backend'>;
-  inFlight: Gauge;
-  attempts: Counter<'policy' | 'backend' | 'outcome'>;
-  tokens: Counter<'policy' | 'backend' | 'kind'>;
+  series(policy: string, backend: string): BackendSeries;
+  /** Requests being worked on. */
+  inFlight: number;
   routes: Gauge;
   invalidRoutes: Gauge;
   endpoints: Gauge;
 }
 
-/** In seconds: a classification takes ten milliseconds, a long text minutes. */
-const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+/** Adds to a count in a map. */
+export function count<K>(counts: Map<K, number>, key: K): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
 
 export function createRouterMetrics(registry: Registry): RouterMetrics {
   const registers = [registry];
-  return {
-    requests: new Counter({
-      name: 'cadre_router_requests_total',
-      help: 'Requests by what they were answered with; code 499: the client left. No policy: none was found.',
-      labelNames: ['policy', 'backend', 'operation', 'code'],
-      registers,
-    }),
-    duration: new Histogram({
-      name: 'cadre_router_request_duration_seconds',
-      help: 'From the first byte of a request to the end of its answer.',
-      labelNames: ['policy', 'backend'],
-      buckets,
-      registers,
-    }),
-    firstByte: new Histogram({
-      name: 'cadre_router_time_to_first_byte_seconds',
-      help: 'From the first byte of a request to the first byte of its answer, for streams.',
-      labelNames: ['policy', 'backend'],
-      buckets,
-      registers,
-    }),
-    inFlight: new Gauge({ name: 'cadre_router_requests_in_flight', help: 'Requests being worked on.', registers }),
-    attempts: new Counter({
-      name: 'cadre_router_upstream_attempts_total',
-      help: 'Attempts to have a request answered, by what became of them.',
-      labelNames: ['policy', 'backend', 'outcome'],
-      registers,
-    }),
-    tokens: new Counter({
-      name: 'cadre_router_tokens_total',
-      help: 'Tokens as the upstreams counted them: prompt, completion; of these, cached and reasoning.',
-      labelNames: ['policy', 'backend', 'kind'],
-      registers,
-    }),
+  const policies = new Map<string, Map<string, BackendSeries>>();
+  const metrics: RouterMetrics = {
+    inFlight: 0,
+    series(policy, backend) {
+      let backends = policies.get(policy);
+      if (!backends) policies.set(policy, (backends = new Map<string, BackendSeries>()));
+      let series = backends.get(backend);
+      if (!series) backends.set(backend, (series = newSeries()));
+      return series;
+    },
     routes: new Gauge({ name: 'cadre_router_routes', help: 'Routes in the table.', registers }),
     invalidRoutes: new Gauge({
       name: 'cadre_router_invalid_routes',
@@ -63,5 +55,82 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
       help: 'Engine endpoints that get new requests.',
       registers,
     }),
+  };
+  function* all() {
+    for (const [policy, backends] of policies) {
+      for (const [backend, series] of backends) yield { labels: { policy, backend }, series };
+    }
+  }
+  void new Gauge({
+    name: 'cadre_router_requests_in_flight',
+    help: 'Requests being worked on.',
+    registers,
+    collect() {
+      this.set(metrics.inFlight);
+    },
+  });
+  void new Counter({
+    name: 'cadre_router_requests_total',
+    help: 'Requests by what they were answered with; code 499: the client left. No policy: none was found.',
+    labelNames: ['policy', 'backend', 'operation', 'code'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, series } of all()) {
+        for (const [key, value] of series.requests) {
+          const [operation = '', code = ''] = key.split(' ');
+          this.inc({ ...labels, operation, code }, value);
+        }
+      }
+    },
+  });
+  void new Counter({
+    name: 'cadre_router_upstream_attempts_total',
+    help: 'Attempts to have a request answered, by what became of them.',
+    labelNames: ['policy', 'backend', 'outcome'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, series } of all())
+        for (const [outcome, value] of series.attempts) this.inc({ ...labels, outcome }, value);
+    },
+  });
+  void new Counter({
+    name: 'cadre_router_tokens_total',
+    help: 'Tokens as the upstreams counted them: prompt, completion; of these, cached and reasoning.',
+    labelNames: ['policy', 'backend', 'kind'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, series } of all())
+        for (const [kind, value] of Object.entries(series.tokens)) if (value > 0) this.inc({ ...labels, kind }, value);
+    },
+  });
+  const distributions = (of: (series: BackendSeries) => Distribution) =>
+    function* () {
+      for (const { labels, series } of all()) if (of(series).count > 0) yield { labels, distribution: of(series) };
+    };
+  registerHistogram({
+    name: 'cadre_router_request_duration_seconds',
+    help: 'From the first byte of a request to the end of its answer.',
+    registry,
+    collect: distributions(({ duration }) => duration),
+  });
+  registerHistogram({
+    name: 'cadre_router_time_to_first_byte_seconds',
+    help: 'From the first byte of a request to the first byte of its answer, for streams.',
+    registry,
+    collect: distributions(({ firstByte }) => firstByte),
+  });
+  return metrics;
+}
+
+function newSeries(): BackendSeries {
+  return {
+    requests: new Map(),
+    attempts: new Map(),
+    tokens: { prompt: 0, completion: 0, cached: 0, reasoning: 0 },
+    duration: new Distribution(),
+    firstByte: new Distribution(),
   };
 }

@@ -19,8 +19,7 @@ export function createRouterServer(context: RouterContext, probes?: Probes): Ser
   const server = createServer(
     {
       headersTimeout: headersTimeoutSeconds * 1000,
-      // A backstop: the body's own time is kept where it is read, which answers in words.
-      requestTimeout: (headersTimeoutSeconds + bodyTimeoutSeconds + 5) * 1000,
+      requestTimeout: (headersTimeoutSeconds + bodyTimeoutSeconds) * 1000,
       keepAliveTimeout: keepAliveSeconds * 1000,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
@@ -57,7 +56,7 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
     return;
   }
   const exchange = newExchange(id, operation, request, response, context.routes.table);
-  context.metrics.inFlight.inc();
+  context.metrics.inFlight++;
   // The response's `close`, as the request's does not come any more once its body was read.
   response.once('close', () => {
     if (response.writableFinished) return;
@@ -69,7 +68,9 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
       context.log.error({ err: error, requestId: id }, 'a request failed outside of the pipeline');
       response.destroy();
     })
-    .finally(() => context.metrics.inFlight.dec());
+    .finally(() => {
+      context.metrics.inFlight--;
+    });
 }
 
 /** Answers what is not HTTP, or came too slowly to be read, in the shape of every other error. */

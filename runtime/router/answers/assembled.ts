@@ -2,7 +2,7 @@ import { interrupted, invalidAnswer } from '../providers/failure.ts';
 import { Assembler } from './assemble.ts';
 import { type AnswerDocument, isAnswer, setUsage, type TokenUsage, usageOf } from './document.ts';
 import { isDone, isEmpty, notAStream, readEvent } from './events.ts';
-import type { AnswerReader, Flow, Verdict } from './reader.ts';
+import type { AnswerReader, Ended, Flow, Verdict } from './reader.ts';
 import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
 import { addUsage, type UsageKind } from './usage.ts';
 
@@ -42,7 +42,7 @@ export class AssembledAnswer implements AnswerReader {
     return this.#verdict;
   }
 
-  end(): Verdict {
+  end(): Ended {
     if (this.#parser.rest().toString().trim() === 'data: [DONE]') return this.#complete();
     return interrupted(this.#options.backend);
   }
@@ -63,7 +63,7 @@ export class AssembledAnswer implements AnswerReader {
     if (isAnswer(piece)) this.#assembler.add(piece);
   }
 
-  #complete(): Verdict {
+  #complete(): Ended {
     this.document = this.#assembler.finish();
     if (this.document && this.usage && this.document.choices.length > 1) setUsage(this.document, this.usage);
     return this.document ? 'Complete' : invalidAnswer(this.#options.backend, 'sent an answer without choices');

@@ -12,7 +12,10 @@ export interface Flow {
 }
 
 /** After a piece: go on, the answer is complete, or it is none. */
-export type Verdict = undefined | 'Complete' | Failure;
+export type Verdict = undefined | Ended;
+
+/** After the end of the body: the answer is complete, or it is none. */
+export type Ended = 'Complete' | Failure;
 
 /** Makes an answer of the body of a 2xx. */
 export interface AnswerReader {
@@ -20,5 +23,5 @@ export interface AnswerReader {
   begin(flow: Flow, contentType: string): Verdict;
   data(chunk: Buffer): Verdict;
   /** The body ended before the reader called the answer complete. */
-  end(): Verdict;
+  end(): Ended;
 }

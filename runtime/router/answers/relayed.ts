@@ -2,7 +2,7 @@ import { scanMembers } from '../json/scan.ts';
 import { type Failure, interrupted, invalidAnswer } from '../providers/failure.ts';
 import { type TokenUsage, usageOf } from './document.ts';
 import { isDone, isEmpty, isUsageOnly, looksLikeObject, needsReading, notAStream, readEvent } from './events.ts';
-import type { AnswerReader, Flow, Verdict } from './reader.ts';
+import type { AnswerReader, Ended, Flow, Verdict } from './reader.ts';
 import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
 import { addUsage, type UsageKind } from './usage.ts';
 
@@ -62,11 +62,12 @@ export class RelayedAnswer implements AnswerReader {
     return this.#pass();
   }
 
-  end(): Verdict {
+  end(): Ended {
     if (this.#parser.rest().toString().trim() !== 'data: [DONE]') return interrupted(this.#options.backend);
     this.#pieces.push(doneEvent);
     this.#verdict = 'Complete';
-    return this.#pass();
+    this.#pass();
+    return 'Complete';
   }
 
   /** Sends what was read. Of an attempt that fails before its first byte was sent, nothing is. */

@@ -1,7 +1,7 @@
 import { interrupted, invalidAnswer } from '../providers/failure.ts';
 import { eventFailure } from '../providers/upstream-error.ts';
 import { isAnswer, isError, type JsonObject, parseObject, type TokenUsage, usageOf } from './document.ts';
-import type { AnswerReader, Flow, Verdict } from './reader.ts';
+import type { AnswerReader, Ended, Flow, Verdict } from './reader.ts';
 
 /** An answer larger than this, in bytes, is not passed on. */
 const maxAnswerBytes = 256 * 1024 * 1024;
@@ -50,7 +50,7 @@ export class WholeAnswer implements AnswerReader {
     return undefined;
   }
 
-  end(): Verdict {
+  end(): Ended {
     const { backend, interruptedReason, text } = this.#options;
     this.bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
     if (!text && this.bytes.length > maxParsedVectors) return this.#endOfVectors();
@@ -69,7 +69,7 @@ export class WholeAnswer implements AnswerReader {
   }
 
   /** Megabytes of numbers are passed on unread; only the usage beside them is looked for. */
-  #endOfVectors(): Verdict {
+  #endOfVectors(): Ended {
     const bytes = this.bytes;
     const body = bytes.subarray(0, bytes.findLastIndex((byte) => byte > 0x20) + 1);
     if (body[0] !== openBrace || body.at(-1) !== closeBrace)

@@ -19,16 +19,12 @@ export function setMembers(json: Buffer, changes: Changes): Buffer {
   const seen = names.map(() => false);
   const pieces: Buffer[] = [];
   let copied = 0;
-  scanMembers(
-    json,
-    names.map((name) => Buffer.from(name)),
-    (name, start, end) => {
-      pieces.push(json.subarray(copied, start), toBuffer(values[name] as string | Buffer));
-      copied = end;
-      seen[name] = true;
-      return true;
-    },
-  );
+  scanMembers(json, names.map(nameBytes), (name, start, end) => {
+    pieces.push(json.subarray(copied, start), toBuffer(values[name] as string | Buffer));
+    copied = end;
+    seen[name] = true;
+    return true;
+  });
   pieces.push(json.subarray(copied));
   if (!seen.includes(false)) return Buffer.concat(pieces);
   return Buffer.concat(withNew(json, pieces, names, values, seen));
@@ -57,6 +53,15 @@ function withNew(json: Buffer, pieces: Buffer[], names: string[], values: (strin
   const first = pieces[0] as Buffer;
   const comma = Buffer.from(empty ? '' : ',');
   return [first.subarray(0, opening), ...added, comma, first.subarray(opening), ...pieces.slice(1)];
+}
+
+const known = new Map<string, Buffer>();
+
+/** Names are few, and the same in every request. */
+function nameBytes(name: string): Buffer {
+  let bytes = known.get(name);
+  if (!bytes) known.set(name, (bytes = Buffer.from(name)));
+  return bytes;
 }
 
 function toBuffer(value: string | Buffer): Buffer {

@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import { type Failure, noEndpoint, timedOut, unavailable } from '../providers/failure.ts';
+import { type Failure, noEndpoint, unavailable } from '../providers/failure.ts';
 import type { Upstream } from '../providers/upstreams.ts';
 import type { LiveBackend } from '../routes/table.ts';
 import { type Attempt, type Exchange, type RouterContext, type Stage, set } from './exchange.ts';
@@ -14,19 +14,9 @@ type Send = (exchange: Exchange, attempt: Attempt, context: RouterContext) => Pr
  */
 export function untilAnswered(balance: Balance, send: Send): Stage {
   return async (exchange, context) => {
-    const { totalMs } = set(exchange.route, 'route').route.timeouts;
-    const timer = setTimeout(() => {
-      const backend = exchange.attempts.at(-1)?.backend.name ?? '';
-      exchange.interrupt?.(timedOut(backend, 'total', totalMs));
-    }, totalMs);
-    try {
-      for (const backend of exchange.candidates) if (await answeredBy(backend, exchange, context)) return;
-      throw (
-        exchange.attempts.at(-1)?.failure?.error ?? new ApiError(503, 'no_backend', 'every backend has the weight 0')
-      );
-    } finally {
-      clearTimeout(timer);
-    }
+    exchange.deadline = performance.now() + set(exchange.route, 'route').route.timeouts.totalMs;
+    for (const backend of exchange.candidates) if (await answeredBy(backend, exchange, context)) return;
+    throw exchange.attempts.at(-1)?.failure?.error ?? new ApiError(503, 'no_backend', 'every backend has the weight 0');
   };
 
   /** Whether the exchange has come to its end. */

@@ -64,6 +64,8 @@ export interface Exchange {
   candidates: readonly LiveBackend[];
   /** balance: what was tried, the last one being the one to try now. */
   attempts: Attempt[];
+  /** When all attempts have to be over, by `performance.now()`. */
+  deadline: number;
   /** send: whether the answer has begun to go to the client. */
   committed: boolean;
   /** send: when the client's first byte went out; 0 before. */
@@ -103,6 +105,7 @@ export function newExchange(
     route: undefined,
     candidates: [],
     attempts: [],
+    deadline: 0,
     committed: false,
     firstByteAt: 0,
     usage: undefined,

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { count } from '../metrics.ts';
 import type { Exchange, RouterContext } from './exchange.ts';
 
 /** Counts a request that has come to its end, and logs it if it is in the sample. Never a prompt, never a key. */
@@ -9,19 +10,17 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   const backend = last?.backend.name ?? '';
   const seconds = (performance.now() - startedAt) / 1000;
 
-  metrics.requests.inc({ policy, backend, operation: operation.name, code: String(status) });
-  if (last) metrics.duration.observe({ policy, backend }, seconds);
-  if (stream && firstByteAt > 0) metrics.firstByte.observe({ policy, backend }, (firstByteAt - startedAt) / 1000);
-  for (const attempt of attempts) {
-    metrics.attempts.inc({
-      policy,
-      backend: attempt.backend.name,
-      outcome: attempt.failure?.reason ?? 'Answered',
-    });
-  }
+  const series = metrics.series(policy, backend);
+  count(series.requests, `${operation.name} ${status}`);
+  if (last) series.duration.observe(seconds);
+  if (stream && firstByteAt > 0) series.firstByte.observe((firstByteAt - startedAt) / 1000);
+  for (const attempt of attempts)
+    count(metrics.series(policy, attempt.backend.name).attempts, attempt.failure?.reason ?? 'Answered');
   if (usage) {
-    for (const [kind, count] of Object.entries(usage))
-      if (count > 0) metrics.tokens.inc({ policy, backend, kind }, count);
+    series.tokens.prompt += usage.prompt;
+    series.tokens.completion += usage.completion;
+    series.tokens.cached += usage.cached;
+    series.tokens.reasoning += usage.reasoning;
   }
 
   const failed = status >= 500;

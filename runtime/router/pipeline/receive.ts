@@ -9,7 +9,7 @@ import type { Exchange, RouterContext } from './exchange.ts';
 /** So much of a body that is too large is read and dropped, so that its sender can read the answer; then it is cut off. */
 const dropLimitBytes = 64 * 1024 * 1024;
 
-/** Reads the body once, keeps its bytes, parses it once. 400, 408, 413, 415. */
+/** Reads the body once, keeps its bytes, parses it once. 400, 413, 415; one that does not come is the server's to end. */
 export async function receive(exchange: Exchange, { config }: RouterContext): Promise<void> {
   const { request } = exchange;
   const encoding = request.headers['content-encoding'];
@@ -17,7 +17,7 @@ export async function receive(exchange: Exchange, { config }: RouterContext): Pr
     const message = `content-encoding ${encoding} is not supported: send the body uncompressed`;
     throw new ApiError(415, 'unsupported_encoding', message, { close: true });
   }
-  exchange.raw = await readBody(request, config.bodyLimitBytes, config.client.bodyTimeoutSeconds);
+  exchange.raw = await readBody(request, config.bodyLimitBytes);
   const body = parseBody(exchange.raw);
   const { model, stream } = body;
   if (typeof model !== 'string' || model === '') {
@@ -31,7 +31,7 @@ export async function receive(exchange: Exchange, { config }: RouterContext): Pr
   exchange.stream = stream === true;
 }
 
-function readBody(request: IncomingMessage, limit: number, timeoutSeconds: number): Promise<Buffer> {
+function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let size = 0;
@@ -40,29 +40,22 @@ function readBody(request: IncomingMessage, limit: number, timeoutSeconds: numbe
     const close = !request.complete;
     return new ApiError(413, 'request_too_large', message, { close });
   };
-  const timer = setTimeout(() => {
-    const message = `the request body did not arrive within ${timeoutSeconds} s`;
-    reject(size > limit ? tooLarge() : new ApiError(408, 'request_timeout', message, { close: true }));
-  }, timeoutSeconds * 1000);
-  const onData = (chunk: Buffer) => {
+  request.on('data', (chunk: Buffer) => {
     size += chunk.length;
     if (size <= limit) chunks.push(chunk);
     else chunks.length = 0;
     if (size > limit + dropLimitBytes) reject(tooLarge());
-  };
-  request.on('data', onData);
+  });
   request.once('end', () => {
     if (size > limit) reject(tooLarge());
     else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
   });
-  const left = () => reject(new ApiError(499, 'client_gone', 'the client left before its request was complete'));
+  // `close` comes for every request; that of a complete one says nothing.
+  const left = () => {
+    if (!request.complete) reject(new ApiError(499, 'client_gone', 'the client left before its request was complete'));
+  };
   request.once('error', left);
   request.once('close', left);
-  const stop = () => {
-    clearTimeout(timer);
-    request.off('data', onData);
-  };
-  promise.then(stop, stop);
   return promise;
 }
 

@@ -33,6 +33,8 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
     // A long answer in one piece begins when it ends: only `total` can judge it.
     firstByteMs: early ? route.timeouts.firstByteMs : undefined,
     idleMs: route.timeouts.idleMs,
+    totalMs: route.timeouts.totalMs,
+    totalAt: exchange.deadline,
     onHead: () => upstream.answered(),
   });
   exchange.interrupt = (failure) => call.fail(failure);
@@ -105,20 +107,11 @@ function written(document: JsonObject, { stream, body }: Exchange): Buffer {
   return Buffer.from(JSON.stringify(document));
 }
 
-/** Nothing that a client sent goes upstream but the body. */
+/** Nothing that a client sent goes upstream but the body, and to an engine the id of the request. */
 function headersFor({ id }: Exchange, backend: CallableBackend): string[] {
-  const headers = [
-    'content-type',
-    'application/json',
-    'accept',
-    '*/*',
-    'accept-encoding',
-    'identity',
-    'user-agent',
-    'cadre',
-  ];
-  if (backend.kind === 'Model') headers.push('x-request-id', id);
-  else if (backend.apiKey !== undefined) headers.push('authorization', `Bearer ${backend.apiKey}`);
+  if (backend.kind === 'Model') return ['content-type', 'application/json', 'x-request-id', id];
+  const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cadre'];
+  if (backend.apiKey !== undefined) headers.push('authorization', `Bearer ${backend.apiKey}`);
   return headers;
 }
 

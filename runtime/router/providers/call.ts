@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { AnswerReader, Flow, Verdict } from '../answers/reader.ts';
+import { type Timed, unwatch, watch } from './deadlines.ts';
 import { connectionFailure, type Failure, invalidAnswer, timedOut } from './failure.ts';
 import { statusFailure } from './upstream-error.ts';
 import type { Upstream } from './upstreams.ts';
@@ -21,23 +22,27 @@ export interface CallOptions {
   /** Undefined where the first byte comes with the last. */
   firstByteMs: number | undefined;
   idleMs: number;
+  totalMs: number;
+  /** When all attempts have to be over, by `performance.now()`. */
+  totalAt: number;
   /** The other side sent its status: it is alive, whatever it says. */
   onHead: () => void;
 }
 
+/** What a call waits for. `Client`: for nothing but the client, which has a time of its own. `End`: the answer is complete. */
+type Phase = 'FirstByte' | 'Next' | 'Client' | 'End';
+
 /** One request to one upstream. Settles once: with a failure, or with undefined when the reader has its answer. */
-export class Call implements Dispatcher.DispatchHandler, Flow {
+export class Call implements Dispatcher.DispatchHandler, Flow, Timed {
   readonly done: Promise<Failure | undefined>;
+  dueAt: number;
   /** The connection's own words, for the log. */
   cause: Error | undefined;
   readonly #options: CallOptions;
   #settle!: (failure: Failure | undefined) => void;
   #settled = false;
-  /** The upstream's answer has ended. */
-  #ended = false;
+  #phase: Phase = 'FirstByte';
   #controller: Dispatcher.DispatchController | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #idle = false;
   #status = 0;
   #retryAfter: string | undefined;
   #errorBody: Buffer[] = [];
@@ -45,15 +50,15 @@ export class Call implements Dispatcher.DispatchHandler, Flow {
 
   constructor(options: CallOptions) {
     this.#options = options;
+    this.dueAt = Math.min(options.totalAt, performance.now() + (options.firstByteMs ?? Number.POSITIVE_INFINITY));
     this.done = new Promise((resolve) => {
       this.#settle = resolve;
     });
   }
 
   start(): this {
-    const { upstream, path, headers, body, firstByteMs, backend } = this.#options;
-    if (firstByteMs !== undefined)
-      this.#timer = setTimeout(() => this.fail(timedOut(backend, 'firstByte', firstByteMs)), firstByteMs);
+    const { upstream, path, headers, body } = this.#options;
+    watch(this);
     try {
       upstream.dispatcher.dispatch({ method: 'POST', path, headers, body }, this);
     } catch (error) {
@@ -68,25 +73,31 @@ export class Call implements Dispatcher.DispatchHandler, Flow {
     this.#controller?.abort(new Error(failure.reason));
   }
 
+  overdue(): void {
+    const { backend, firstByteMs = 0, idleMs, totalMs, totalAt } = this.#options;
+    if (this.#phase === 'End') this.#controller?.abort(new Error('the body did not end'));
+    else if (performance.now() >= totalAt) this.fail(timedOut(backend, 'total', totalMs));
+    else if (this.#phase === 'FirstByte') this.fail(timedOut(backend, 'firstByte', firstByteMs));
+    else this.fail(timedOut(backend, 'idle', idleMs));
+  }
+
   progressed(): void {
-    if (this.#settled || this.#controller?.paused) return;
-    if (this.#idle) {
-      this.#timer?.refresh();
-      return;
-    }
-    this.#idle = true;
-    this.#armIdle();
+    if (this.#phase === 'Client' || this.#phase === 'End') return;
+    this.#phase = 'Next';
+    this.dueAt = Math.min(this.#options.totalAt, performance.now() + this.#options.idleMs);
   }
 
   pause(): void {
-    clearTimeout(this.#timer);
+    this.#phase = 'Client';
+    this.dueAt = this.#options.totalAt;
     this.#controller?.pause();
   }
 
   resume(): void {
-    if (this.#settled || !this.#controller?.paused) return;
-    this.#armIdle();
-    this.#controller.resume();
+    if (this.#settled || this.#phase !== 'Client') return;
+    this.#phase = 'Next';
+    this.progressed();
+    this.#controller?.resume();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -109,11 +120,8 @@ export class Call implements Dispatcher.DispatchHandler, Flow {
       return;
     }
     const encoding = first(headers['content-encoding']) ?? 'identity';
-    if (encoding !== 'identity') {
-      this.#judge(invalidAnswer(backend, `sent a compressed answer (${encoding}) that nobody asked for`));
-      return;
-    }
-    this.#judge(reader.begin(this, first(headers['content-type']) ?? ''));
+    if (encoding === 'identity') this.#judge(reader.begin(this, first(headers['content-type']) ?? ''));
+    else this.fail(invalidAnswer(backend, `sent a compressed answer (${encoding}) that nobody asked for`));
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -132,19 +140,22 @@ export class Call implements Dispatcher.DispatchHandler, Flow {
   }
 
   onResponseEnd(): void {
-    this.#ended = true;
-    clearTimeout(this.#timer);
+    unwatch(this);
     if (this.#settled) return;
-    if (!this.#successful()) this.#finish(this.#statusFailure());
-    else this.#judge(this.#options.reader.end());
+    if (!this.#successful()) {
+      this.#finish(this.#statusFailure());
+      return;
+    }
+    const ended = this.#options.reader.end();
+    this.#finish(ended === 'Complete' ? undefined : ended);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    clearTimeout(this.#timer);
     this.#connectionFailed(error);
   }
 
   #connectionFailed(error: Error): void {
+    unwatch(this);
     if (this.#settled) return;
     this.cause = error;
     this.#finish(connectionFailure(this.#options.backend, error));
@@ -157,22 +168,17 @@ export class Call implements Dispatcher.DispatchHandler, Flow {
       return;
     }
     this.#finish(undefined);
-    if (this.#ended) return;
-    // The answer is complete, and the connection good for another request as soon as the body ends; else it is not kept.
-    this.#timer = setTimeout(() => this.#controller?.abort(new Error('the body did not end')), lingerMs).unref();
+    // The connection is good for another request as soon as the body ends; if that takes long, it is not kept.
+    this.#phase = 'End';
+    this.dueAt = performance.now() + lingerMs;
+    watch(this);
   }
 
   #finish(failure: Failure | undefined): void {
     if (this.#settled) return;
     this.#settled = true;
-    clearTimeout(this.#timer);
+    unwatch(this);
     this.#settle(failure);
-  }
-
-  #armIdle(): void {
-    const { idleMs, backend } = this.#options;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.fail(timedOut(backend, 'idle', idleMs)), idleMs);
   }
 
   #successful(): boolean {
