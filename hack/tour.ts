@@ -32,7 +32,7 @@ const atOnce = 2;
  * and who gave it. A request that fails is a `UserError`: in a tour none may.
  */
 export async function printTour(endpoint: Endpoint, folder: string): Promise<void> {
-  const client = new OpenAI({ baseURL: endpoint.url, apiKey: endpoint.key, maxRetries: 0, timeout: 120_000 });
+  const client = new OpenAI({ baseURL: endpoint.url, apiKey: endpoint.key, maxRetries: 0, timeout: 300_000 });
   const [messages, prompt] = await Promise.all([
     readFile(join(folder, 'messages.csv'), 'utf8').then(parseMessages),
     readFile(join(folder, 'prompt.txt'), 'utf8'),
