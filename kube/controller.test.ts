@@ -176,4 +176,28 @@ describe('a controller', () => {
     }
     await controller.stop(0);
   });
+
+  it('lets the event loop have its turn between reconciles that never wait', async () => {
+    vi.useRealTimers();
+    let done = 0;
+    let turns = 0;
+    const controller = controllerOf(
+      async () => {
+        const until = performance.now() + 2;
+        while (performance.now() < until);
+        done++;
+        return 'never';
+      },
+      { keys: () => Array.from({ length: 100 }, (_, i) => `key-${i}`) },
+    );
+    const turn = (): void => {
+      turns++;
+      if (done < 100) setImmediate(turn);
+    };
+    setImmediate(turn);
+    controller.start();
+    await vi.waitUntil(() => done === 100);
+    expect(turns).toBeGreaterThan(5);
+    await controller.stop(1000);
+  });
 });

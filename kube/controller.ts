@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { errorMessage } from '../process/errors.ts';
 import type { Logger } from '../process/logger.ts';
@@ -42,6 +43,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #log: Logger;
   readonly #metrics: Recorder | undefined;
+  #breathedAt = 0;
   #run: { stopTaking: AbortController; abortWork: AbortController; workers: Promise<unknown> } | undefined;
 
   constructor(options: ControllerOptions) {
@@ -100,7 +102,15 @@ export class Controller {
     for (let key = await this.queue.get(taking); key !== undefined; key = await this.queue.get(taking)) {
       await this.#reconcile(key, signal);
       this.queue.done(key);
+      await this.#breathe();
     }
+  }
+
+  /** Reconciles that find nothing to do never wait: thousands in a row, as after a start, would hold up the lease. */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breathedAt < breathMs) return;
+    await nextTurn();
+    this.#breathedAt = performance.now();
   }
 
   async #reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
@@ -140,6 +150,8 @@ export class Controller {
 }
 
 const defaultConcurrency = 8;
+/** The event loop gets its turn after so many milliseconds of work. */
+const breathMs = 10;
 
 interface Recorder {
   began(): void;

@@ -217,7 +217,7 @@ class DelayedKeys {
     clearTimeout(this.#timer);
     this.#timerAt = first.at;
     // setTimeout takes at most 2^31 - 1 ms; it looks again then.
-    this.#timer = setTimeout(this.#fire, Math.min(Math.ceil(first.at - performance.now()), 2 ** 31 - 1));
+    this.#timer = setTimeout(this.#fire, Math.min(Math.max(0, Math.ceil(first.at - performance.now())), 2 ** 31 - 1));
     // Keys that wait are no reason for a process to live.
     this.#timer.unref();
   }
