@@ -46,8 +46,8 @@ export class TestEngine {
     });
   }
 
-  async start(port = 0): Promise<this> {
-    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
+  async start(host = '127.0.0.1'): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, host, resolve));
     return this;
   }
 
@@ -78,8 +78,8 @@ export class TestEngine {
 }
 
 /** Starts an engine and stops it when the test ends: `await using engine = await startEngine(…)`. */
-export async function startEngine(script: Script): Promise<TestEngine & AsyncDisposable> {
-  const engine = await new TestEngine(script).start();
+export async function startEngine(script: Script, host?: string): Promise<TestEngine & AsyncDisposable> {
+  const engine = await new TestEngine(script).start(host);
   return Object.assign(engine, { [Symbol.asyncDispose]: () => engine.kill() });
 }
 
