@@ -173,6 +173,14 @@ export class Applier {
     return deletions.length;
   }
 
+  /** Whether an object is as our own last write left it: then its event tells nothing that is not known. */
+  isOwnWrite({ plural }: Resource, object: Pick<KubeObject, 'metadata'>): boolean {
+    const { uid, resourceVersion } = object.metadata;
+    const memory = `${plural}/${keyOf(object)}`;
+    const written = [this.#written.get(memory), this.#written.get(`${memory}/status/${uid}`)];
+    return written.some((one) => one?.version === Number(resourceVersion));
+  }
+
   /** There is one although the cache knew of none: ours, made a moment ago or by a process before us, or another's. */
   async #applyToFound(resource: Resource, desired: KubeObject): Promise<Outcome> {
     const { name, namespace } = desired.metadata;

@@ -4,7 +4,8 @@ import { Applier } from '../kube/applier.ts';
 import { Controller } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Reflector } from '../kube/reflector.ts';
-import { type Cluster, type KubeObject, keyOf, type ObjectKey } from '../kube/types.ts';
+import { resources } from '../kube/resources.ts';
+import { type Cluster, type KubeObject, keyOf, type ObjectKey, type Resource } from '../kube/types.ts';
 import { systemClock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import type { OperatorConfig } from './config.ts';
@@ -14,6 +15,7 @@ import { policyOf } from './controllers/routing-policy/route-secret.ts';
 import { controllerName as modelController } from './controllers/specialized-model/observe.ts';
 import { reconcileModel } from './controllers/specialized-model/reconcile.ts';
 import { ToldStatuses } from './controllers/specialized-model/told.ts';
+import { customResources } from './custom-resources.ts';
 import {
   isStatusOnly,
   modelsOfChild,
@@ -75,7 +77,8 @@ export function createControllers({
     new Applier({ cluster, fieldManager: `cadre-${name}`, intentAnnotation, reached });
   const common = { caches, secrets, cluster, events, config, clock: systemClock };
 
-  const modelContext = { ...common, applier: applierOf(modelController), told: new ToldStatuses() };
+  const applier = applierOf(modelController);
+  const modelContext = { ...common, applier, told: new ToldStatuses() };
   const models = new Controller({
     name: modelController,
     reconcile: (key, { log: own }) => reconcileModel(key, { ...modelContext, log: own }),
@@ -96,6 +99,8 @@ export function createControllers({
     registry,
   });
 
+  const isOwn = (resource: Resource, { after }: { after?: Pick<KubeObject, 'metadata'> }): boolean =>
+    after !== undefined && applier.isOwnWrite(resource, after);
   const toModels = (keys: Iterable<ObjectKey>): void => {
     for (const key of keys) models.queue.addAfter(key, burstMs);
   };
@@ -103,18 +108,21 @@ export function createControllers({
     for (const key of keys) policies.enqueue(key);
   };
   reflectors.models.onChange((change) => {
-    if (isStatusOnly(change)) toModels([change.key]);
-    else models.enqueue(change.key);
+    if (!isStatusOnly(change)) models.enqueue(change.key);
+    else if (!isOwn(customResources.models, change)) toModels([change.key]);
     toPolicies(policiesOfModel(change, caches));
   });
   const { deployments, services, serviceAccounts, podDisruptionBudgets, networkPolicies, pods } = reflectors;
-  for (const child of [deployments, services, serviceAccounts, networkPolicies, pods] as Reflector<KubeObject>[]) {
-    child.onChange((change) => toModels(modelsOfChild(change)));
+  for (const child of [deployments, services, serviceAccounts, networkPolicies] as Reflector<KubeObject>[]) {
+    child.onChange((change) => {
+      if (!isOwn(child.resource, change)) toModels(modelsOfChild(change));
+    });
   }
   // Its status changes with every pod, and nobody reads it.
   podDisruptionBudgets.onChange((change) => {
-    if (!isStatusOnly(change)) toModels(modelsOfChild(change));
+    if (!isStatusOnly(change) && !isOwn(resources.podDisruptionBudgets, change)) toModels(modelsOfChild(change));
   });
+  pods.onChange((change) => toModels(modelsOfChild(change)));
   reflectors.nodes.onChange((change) => toModels(modelsOfNode(change, caches)));
   reflectors.policies.onChange((change) => toPolicies(policiesOfPolicy(change, caches)));
   reflectors.routes.onChange((change) => toPolicies(policiesOfRoute(change)));

@@ -7,19 +7,10 @@ import type { Deployment, Node, Pod } from './context.ts';
  */
 
 /** A child whose status nobody reads. */
-export function slimChild<T extends KubeObject>({
-  apiVersion,
-  kind,
-  metadata,
-  status: _,
-  ...rest
-}: T & { status?: unknown }): T {
-  return {
-    apiVersion: shared(apiVersion),
-    kind: shared(kind),
-    metadata: slimMetadata(metadata),
-    ...share(rest),
-  } as unknown as T;
+export function slimChild<T extends KubeObject>(object: T & { status?: unknown }): T {
+  const { apiVersion, kind, metadata, status: _, ...rest } = object;
+  const shaped = { apiVersion: shared(apiVersion), kind: shared(kind), metadata: slimMetadata(metadata) };
+  return { ...shaped, ...share(rest) } as unknown as T;
 }
 
 export function slimDeployment({ apiVersion, kind, metadata, spec, status }: Deployment): Deployment {

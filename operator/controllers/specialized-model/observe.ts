@@ -1,10 +1,10 @@
 import { pausedAnnotation } from '../../../crds/names.ts';
 import { type Parsed, parseSpecializedModel } from '../../../crds/parse.ts';
 import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
+import type { SpecializedModelSpec } from '../../../crds/v1alpha1/specialized-model.ts';
 import type { ObjectKey, Store } from '../../../kube/types.ts';
 import type { Caches, Node, Pod, SecretReader, SecretView } from '../../context.ts';
 import type { ModelObjects } from '../../resources/model-objects.ts';
-import { Recent } from './recent.ts';
 import type { ToldStatuses } from './told.ts';
 
 /** How Secrets know who asked for them. */
@@ -27,8 +27,18 @@ export interface SeenModel {
   credentials?: SecretView;
 }
 
-/** What the cache holds is never changed, only replaced. */
-const recentlyParsed = new Recent<SpecializedModel, Parsed<SpecializedModel>>(256);
+/** By spec, which stays the same object in the cache while the generation is the same. */
+const parsedOnce = new WeakMap<SpecializedModelSpec, Parsed<SpecializedModelSpec>>();
+
+function parseOnce(found: SpecializedModel): Parsed<SpecializedModel> {
+  let spec = parsedOnce.get(found.spec);
+  if (!spec) {
+    const parsed = parseSpecializedModel(found);
+    spec = parsed.ok ? { ok: true, value: parsed.value.spec } : parsed;
+    parsedOnce.set(found.spec, spec);
+  }
+  return spec.ok ? { ok: true, value: { ...found, spec: spec.value } } : spec;
+}
 
 interface Sources {
   caches: Caches;
@@ -46,7 +56,7 @@ export function observe(key: ObjectKey, { caches, secrets, told }: Sources): See
     told.forget(key);
     return undefined;
   }
-  const parsed = recentlyParsed.get(found, () => parseSpecializedModel(found));
+  const parsed = parseOnce(found);
   const status = told.last(key, found);
   const model = { ...(parsed.ok ? parsed.value : found), ...(status && { status }) };
   const credentials = parsed.ok ? parsed.value.spec.model.credentials : undefined;
