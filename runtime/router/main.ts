@@ -25,6 +25,9 @@ import { type RouteSecret, RouteSource } from './routes/route-source.ts';
 import type { RouteTable } from './routes/table.ts';
 import { createRouterServer } from './server.ts';
 
+/** A server that comes back refuses for a while what it knew before: also then it is asked often, as traffic waits for it. */
+const timing = { refusedMs: 3_000 };
+
 export interface RouterOptions {
   /** Exactly one of the two. */
   configFile?: string | undefined;
@@ -82,6 +85,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     resource: resources.secrets,
     namespaces: [config.namespace],
     labelSelector: `${routeLabel}=true`,
+    timing,
     log,
     registry,
   });
@@ -89,6 +93,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     cluster,
     resource: resources.endpointSlices,
     labelSelector: modelLabel,
+    timing,
     indexers: { [byModel]: modelOf },
     log,
     registry,
