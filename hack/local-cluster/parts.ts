@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../cache.ts';
 import type { Binaries } from './build.ts';
@@ -95,7 +95,9 @@ export async function configure(
 
   const cni = join(dir, 'cni-config');
   await mkdir(cni, { recursive: true });
-  await writeFile(join(cni, '10-pods.conflist'), podNetwork(network));
+  // containerd watches the folder and must not read half a file.
+  await writeFile(join(cni, 'pods.tmp'), podNetwork(network));
+  await rename(join(cni, 'pods.tmp'), join(cni, '10-pods.conflist'));
   const { pause } = await ensureClusterImages(log);
   const containerd = containerdConfig({
     root: join(dir, 'containerd'),
