@@ -53,6 +53,14 @@ export interface ListWatchOptions<T> {
   keep: (object: T) => T;
 }
 
+/** What a failure calls for: a new list, patience, or somebody's help. */
+type Failure = 'Forgotten' | 'Unreachable' | 'Refused';
+
+function failureOf(error: unknown): Failure {
+  if (isExpired(error) || isFromTheFuture(error)) return 'Forgotten';
+  return isTransient(error) ? 'Unreachable' : 'Refused';
+}
+
 /** A list or watch that ends sooner than this has not worked, whatever the server calls it. */
 const tooShortMs = 1000;
 
@@ -68,9 +76,11 @@ export async function listWatch<T extends KubeObject>(
   const { timing, log } = options;
   const backOff = new BackOff(timing.backOffMs);
   let failingSince: number | undefined;
+  let lastFailure: Failure | undefined;
   const progressed = (): void => {
     sink.heard();
     backOff.reset();
+    lastFailure = undefined;
     if (failingSince === undefined) return;
     log.info({ afterMs: Math.round(performance.now() - failingSince) }, 'the API server answers again');
     failingSince = undefined;
@@ -93,8 +103,12 @@ export async function listWatch<T extends KubeObject>(
     } catch (error) {
       if (signal.aborted) return;
       sink.failed(what, error);
-      if (isExpired(error) || isFromTheFuture(error)) {
-        log.info({ from: resourceVersion }, 'the history is no longer kept: listing again');
+      const failure = failureOf(error);
+      // A server that is back and refuses, or has forgotten, is another matter than the outage before it.
+      if (failure !== lastFailure) backOff.reset();
+      lastFailure = failure;
+      if (failure === 'Forgotten') {
+        log.info({ from }, 'the history is no longer kept: listing again');
         resourceVersion = undefined;
         if (backOff.failures === 0) {
           backOff.next(0);
@@ -105,9 +119,9 @@ export async function listWatch<T extends KubeObject>(
         log[level]({ code: isKubeError(error) ? error.code : undefined }, `${errorMessage(error)}: trying again`);
         failingSince ??= performance.now();
         // Whatever the server dislikes about this watch, a new list gives it another start.
-        if (!isTransient(error) && !isKubeError(error, 'Forbidden', 'Unauthorized')) resourceVersion = undefined;
+        if (failure === 'Refused' && !isKubeError(error, 'Forbidden', 'Unauthorized')) resourceVersion = undefined;
       }
-      const waitMs = backOff.next(isTransient(error) ? timing.unreachableMs : timing.refusedMs);
+      const waitMs = backOff.next(failure === 'Refused' ? timing.refusedMs : timing.unreachableMs);
       await waitFor(Math.max(waitMs, (isKubeError(error) && error.retryAfterMs) || 0), signal);
     }
   }

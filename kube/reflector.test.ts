@@ -262,6 +262,24 @@ describe('a reflector', () => {
     expect(names()).toEqual(['a', 'b']);
   });
 
+  it('is current again as soon as the server is, also when that begins with refusals', async () => {
+    let tries = 0;
+    const { reflector, names } = await world(
+      (_, reply, n) => listOf(reply, 5 + n, configMap(`n${n}`, 5 + n)),
+      (_, reply) => {
+        tries++;
+        if (tries < 12) reply.json(503, { kind: 'Status' });
+        else if (tries === 12) reply.json(403, { kind: 'Status' });
+        else if (tries === 13) reply.json(410, expired);
+        else reply.stream();
+      },
+      { timing: { backOffMs: 10, unreachableMs: 10, refusedMs: 3_600_000 } },
+    );
+    reflector.start();
+    await until('the second list', () => names().includes('n1'));
+    expect(names()).toEqual(['n1']);
+  });
+
   it('waits as long as the server asks when it is throttled', async () => {
     const times: number[] = [];
     const { reflector } = await world((_, reply, n) => {

@@ -4,8 +4,11 @@ import { errorOfAnswer, KubeError } from './errors.ts';
 
 /** An idle connection is checked by TCP after so long; ten unanswered probes, one each second, end it. */
 const keepAliveMs = 15_000;
-/** Shorter than kube-apiserver's 90 s, so that no request meets a connection that the server is about to close. */
-const idleMs = 30_000;
+/**
+ * Much shorter than kube-apiserver's 90 s, so that no request meets a connection that the server is about to close, and few
+ * meet one that died unseen, which costs them their time limit.
+ */
+const idleMs = 10_000;
 const connectMs = 10_000;
 
 export interface TransportOptions {
