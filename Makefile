@@ -20,7 +20,7 @@ test: $(INSTALLED) ## Every test: units, a real API server, a real node. ONLY=un
 	@node hack/test.ts $(ONLY)
 
 test-long: $(INSTALLED) ## The scenarios at full length; writes docs/measured/.
-	@CADRE_TEST_LONG=1 node hack/test.ts e2e
+	@CADRE_TEST_LONG=1 node hack/test.ts apiserver e2e
 
 check: $(INSTALLED) ## Generated files, types, lint, format and the chart.
 	@node hack/check.ts

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { startTraffic } from '../support/traffic.ts';
+import { measured } from '../support/measured.ts';
+import { startTraffic, type TrafficReport } from '../support/traffic.ts';
 import { applyModel, applyPolicy, cadreNamespace, condition, settled, smollm2, useWorld } from '../support/world.ts';
 
 /** Two slow cores carry no more of a language model. */
@@ -22,6 +23,13 @@ describe('traffic while things change', () => {
     await condition(world, 'policies', 'chat', { type: 'Ready', status: 'True' });
   });
 
+  const keep = (name: string, scenario: string, { sent, streamed, failures }: TrafficReport) =>
+    measured(name, scenario, {
+      'requests sent': sent,
+      'of these streamed': streamed,
+      'failed or cut': failures.length,
+    });
+
   it('loses nothing in a rolling update', async () => {
     const clients = traffic();
     await eventually('the first answers', () => expect(Object.keys(clients.report.servedBy)).toHaveLength(1));
@@ -29,6 +37,7 @@ describe('traffic while things change', () => {
     await condition(world, 'models', 'specialist', { type: 'Ready', status: 'True' });
     await settled(world, 'specialist', 1);
     const report = await clients.stop();
+    await keep('rolling-update', 'A rolling update of a model on llama-server under load', report);
     expect(report.failures).toEqual([]);
     expect(report.streamed).toBeGreaterThan(0);
   });
@@ -41,6 +50,7 @@ describe('traffic while things change', () => {
     await applyModel(world, 'specialist', smollm2(1, { args: ['--threads-batch', '1'] }));
     await settled(world, 'specialist', 1);
     const report = await clients.stop();
+    await keep('scale-down', 'A model on llama-server shrinks from three replicas to one under load', report);
     expect(report.failures).toEqual([]);
   });
 
@@ -57,6 +67,7 @@ describe('traffic while things change', () => {
       '--timeout=240s',
     ]);
     const report = await clients.stop();
+    await keep('router-restart', 'The routers are replaced under load', report);
     expect(report.failures).toEqual([]);
   });
 });

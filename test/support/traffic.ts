@@ -36,19 +36,20 @@ export function startTraffic(options: TrafficOptions): { stop(): Promise<Traffic
   const client = openaiClient(options.url, options.key);
   const report: TrafficReport = { sent: 0, streamed: 0, failures: [], servedBy: {} };
   const inFlight = new Set<Promise<void>>();
+  const ask = async (streamed: boolean): Promise<void> => {
+    const at = new Date().toISOString();
+    try {
+      const backend = await (streamed ? stream(client, options) : complete(client, options));
+      report.servedBy[backend] = (report.servedBy[backend] ?? 0) + 1;
+    } catch (error) {
+      report.failures.push(`${at} ${streamed ? 'streamed' : 'whole'}: ${errorMessage(error)}`);
+    }
+  };
   const send = (): void => {
     if (inFlight.size >= options.maxInFlight) return;
     const streamed = report.sent++ % 2 === 1;
     if (streamed) report.streamed++;
-    const at = new Date().toISOString();
-    const request = (streamed ? stream(client, options) : complete(client, options))
-      .then((backend) => {
-        report.servedBy[backend] = (report.servedBy[backend] ?? 0) + 1;
-      })
-      .catch((error: unknown) => {
-        report.failures.push(`${at} ${streamed ? 'streamed' : 'whole'}: ${errorMessage(error)}`);
-      })
-      .finally(() => inFlight.delete(request));
+    const request = ask(streamed).finally(() => inFlight.delete(request));
     inFlight.add(request);
   };
   const timer = setInterval(send, 1000 / options.requestsPerSecond);
