@@ -113,3 +113,30 @@ describe('a streamed answer, put together', () => {
     );
   });
 });
+
+describe('a hostile upstream', () => {
+  const hostile = (json: string) => JSON.parse(json) as object;
+
+  it('reaches no prototype by a member named __proto__', () => {
+    const inDelta = hostile('{"role":"assistant","__proto__":{"polluted":1}}');
+    const inChoice = hostile('{"choices":[{"index":0,"delta":{"content":"x"},"__proto__":{"polluted":1}}]}');
+    const inDocument = hostile('{"__proto__":{"polluted":1},"choices":[]}');
+    const answer = assembleParsed(piece({ content: 'a' }), piece(inDelta), inChoice, inChoice, inDocument, inDocument);
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+    expect((answer as unknown as Record<string, unknown>)['polluted']).toBeUndefined();
+    expect(answer?.choices[0]?.['message']).toMatchObject({ role: 'assistant', content: 'axx' });
+  });
+
+  it('does not exhaust the stack by nesting', () => {
+    const deep = () =>
+      hostile(`{"choices":[{"index":0,"text":"x","deep":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}}]}`);
+    expect(assembleParsed(deep(), deep())?.choices[0]).toMatchObject({ text: 'xx' });
+  });
+});
+
+/** As it comes out of JSON.parse: a structured clone would lose a member named `__proto__`. */
+function assembleParsed(...pieces: object[]) {
+  const assembler = new Assembler();
+  for (const one of pieces) assembler.add(one as AnswerDocument);
+  return assembler.finish();
+}

@@ -9,6 +9,7 @@ export class Assembler {
     const { choices, ...rest } = piece;
     this.#document ??= {};
     for (const [key, value] of Object.entries(rest)) {
+      if (key === prototypeKey) continue;
       if (value !== null || this.#document[key] === undefined) this.#document[key] = value;
     }
     for (const choice of choices) this.#addChoice(choice);
@@ -48,16 +49,23 @@ function complete(message: JsonObject): JsonObject {
 /** Fields whose text comes in one piece, however often. */
 const notConcatenated = new Set(['index', 'role', 'finish_reason', 'stop_reason', 'id', 'type', 'name']);
 
+/** JSON may have a member of this name; as a property it would reach the prototype that all objects share. */
+const prototypeKey = '__proto__';
+
+/** No answer is nested so deeply; below, what comes last replaces what was before. */
+const mergedDepth = 64;
+
 /** Texts and lists grow, objects merge, anything else is as it was said last; null says nothing. */
-function merge(into: JsonObject, piece: JsonObject): void {
+function merge(into: JsonObject, piece: JsonObject, depth = 0): void {
   for (const [key, value] of Object.entries(piece)) {
+    if (key === prototypeKey) continue;
     const before = into[key];
     if (before === undefined || before === null) into[key] = value;
     else if (value === null) continue;
     else if (typeof value === 'string' && typeof before === 'string' && !notConcatenated.has(key))
       into[key] = before + value;
     else if (Array.isArray(value) && Array.isArray(before)) for (const item of value) before.push(item);
-    else if (isObject(value) && isObject(before)) merge(before, value);
+    else if (isObject(value) && isObject(before) && depth < mergedDepth) merge(before, value, depth + 1);
     else into[key] = value;
   }
 }
