@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { enginePort, sidecarPort } from '../crds/names.ts';
+import { enginePort, sidecarPort, tokenVariable } from '../crds/names.ts';
 import { type EngineType, engineTypes, type Task, tasks } from '../crds/v1alpha1/specialized-model.ts';
 import pkg from '../package.json' with { type: 'json' };
 import { createLogger, type LogLevel, logLevels } from '../process/logger.ts';
@@ -100,7 +100,7 @@ interface LoadFlags extends Common {
 }
 
 function load(): Command {
-  return subcommand('load', "Brings a model's weights into place and verifies them. Token: $CADRE_MODEL_TOKEN.")
+  return subcommand('load', `Brings a model's weights into place and verifies them. Token: $${tokenVariable}.`)
     .addOption(must(new Option('--uri <uri>', 'pvc://CLAIM/PATH, hf://OWNER/REPO[/FILE] or https://HOST/PATH')))
     .addOption(must(new Option('--engine <type>', 'engine that will serve it').choices(engineTypes)))
     .addOption(
@@ -112,7 +112,7 @@ function load(): Command {
     .option('--shared', 'other loaders may fill the same folder at the same time', false)
     .action(async ({ logLevel, ...flags }: LoadFlags) => {
       const { runLoader } = await import('../runtime/loader/main.ts');
-      await runLoader({ ...flags, token: process.env['CADRE_MODEL_TOKEN'], ...start('loader', { logLevel }) });
+      await runLoader({ ...flags, token: process.env[tokenVariable], ...start('loader', { logLevel }) });
     });
 }
 

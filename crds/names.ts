@@ -35,5 +35,9 @@ export const sidecarPortName = 'sidecar';
 export const engineContainer = 'engine';
 export const sidecarContainer = 'sidecar';
 export const loaderContainer = 'loader';
+/** Where the sidecar waits, when it is called, until nothing is in flight: the engine's preStop hook calls it. */
+export const drainPath = '/drain';
+/** By which the loader gets its token: arguments are visible to everybody on the node. */
+export const tokenVariable = 'CADRE_MODEL_TOKEN';
 /** Where the weights are mounted, read-only, in the engine's container. */
 export const modelMountPath = '/models';

@@ -56,6 +56,3 @@ export interface SecretReader {
   /** The object no longer needs any Secret: it is gone. */
   forget(reader: { controller: string; key: string }): void;
 }
-
-/** When to look at an object again, in milliseconds, or never unless something changes. */
-export type Requeue = { afterMs: number } | 'never';

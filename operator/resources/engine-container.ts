@@ -1,11 +1,17 @@
 import type { V1Container, V1ResourceRequirements } from '@kubernetes/client-node';
-import { engineContainer, enginePort, enginePortName, modelMountPath, sidecarPort } from '../../crds/names.ts';
+import {
+  drainPath,
+  engineContainer,
+  enginePort,
+  enginePortName,
+  modelMountPath,
+  sidecarPort,
+} from '../../crds/names.ts';
 import type { SpecializedModelSpec } from '../../crds/v1alpha1/specialized-model.ts';
 import type { Json } from '../../kube/types.ts';
 import type { GpuProfile } from '../config.ts';
 import type { EngineContainer } from '../engines/engine.ts';
 import { restricted } from './security.ts';
-import { drainPath } from './sidecar-container.ts';
 
 /** The container of the server that runs the model: what its engine says, and what is the same for all engines. */
 export function engine(

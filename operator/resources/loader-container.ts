@@ -1,13 +1,10 @@
 import type { V1Container } from '@kubernetes/client-node';
-import { loaderContainer, modelMountPath } from '../../crds/names.ts';
+import { loaderContainer, modelMountPath, tokenVariable } from '../../crds/names.ts';
 import type { SpecializedModelSpec } from '../../crds/v1alpha1/specialized-model.ts';
 import type { Json } from '../../kube/types.ts';
 import type { OperatorConfig } from '../config.ts';
 import { restricted } from './security.ts';
 import type { Weights } from './weights.ts';
-
-/** By which the loader gets its token: arguments are visible to everybody on the node. */
-const tokenVariable = 'CADRE_MODEL_TOKEN';
 
 /** The init container that brings the weights into place and verifies them: the only one that sees the credentials. */
 export function loader(spec: SpecializedModelSpec, place: Weights, config: OperatorConfig): Json<V1Container> {

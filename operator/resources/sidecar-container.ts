@@ -5,9 +5,6 @@ import type { Json } from '../../kube/types.ts';
 import type { OperatorConfig } from '../config.ts';
 import { restricted } from './security.ts';
 
-/** The path on which the engine's preStop hook waits until nothing is in flight. */
-export const drainPath = '/drain';
-
 /** The native sidecar: the pod is ready when it says that the engine is warm; it relays the metrics, and drains. */
 export function sidecar(
   { metadata, spec }: SpecializedModel,

@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { drainPath } from '../../crds/names.ts';
 import { errorMessage } from '../../process/errors.ts';
 import { answerProbe, listen } from '../../process/probes.ts';
 import { type DrainResult, drain } from './drain.ts';
 import { type EngineClient, engineClient } from './engine-client.ts';
 import { EngineWatch } from './engine-watch.ts';
-import { engines } from './engines/engine.ts';
+import { engines } from './engines/registry.ts';
 import { sidecarMetrics } from './metrics.ts';
 import type { SidecarOptions, SidecarTuning } from './options.ts';
 
@@ -64,7 +65,7 @@ export async function runSidecar(options: SidecarOptions): Promise<void> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?', 1)[0];
     if (path === '/metrics') void relayMetrics(client, metrics, response);
-    else if (path === '/drain') void answerDrain(drainOnce, request, response);
+    else if (path === drainPath) void answerDrain(drainOnce, request, response);
     else if (!answerProbe(probes, request, response))
       response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n');
   });

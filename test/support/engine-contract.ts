@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EngineType } from '../../crds/v1alpha1/specialized-model.ts';
-import { engines } from '../../runtime/sidecar/engines/engine.ts';
 import { metricSum } from '../../runtime/sidecar/engines/metric.ts';
+import { engines } from '../../runtime/sidecar/engines/registry.ts';
 import {
   type Answer,
   type Choice,

@@ -4,10 +4,10 @@ import { resources } from '../../../kube/resources.ts';
 import type { Cluster, KubeObject } from '../../../kube/types.ts';
 import { errorMessage } from '../../../process/errors.ts';
 import type { ModelObjects } from '../../resources/model-objects.ts';
+import type { ModelContext } from './context.ts';
 import { steady } from './last-words.ts';
 import type { SeenModel } from './observe.ts';
 import type { Problem } from './reasons.ts';
-import type { ModelContext } from './reconcile.ts';
 import type { DecidedPlan } from './status.ts';
 
 type Kind = keyof ModelObjects;

@@ -1,39 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Applier } from '../../../kube/applier.ts';
 import { isKubeError } from '../../../kube/errors.ts';
-import type { EventRecorder } from '../../../kube/events.ts';
 import { resources } from '../../../kube/resources.ts';
-import type { Cluster, ObjectKey } from '../../../kube/types.ts';
-import type { Clock } from '../../../process/clock.ts';
-import type { Logger } from '../../../process/logger.ts';
-import type { OperatorConfig } from '../../config.ts';
-import type { Caches, Requeue, SecretReader } from '../../context.ts';
+import type { ObjectKey, Requeue } from '../../../kube/types.ts';
 import { customResources } from '../../custom-resources.ts';
 import { applyObjects } from './children.ts';
+import type { ModelContext } from './context.ts';
 import { eventOf } from './events.ts';
 import { observe, type SeenModel } from './observe.ts';
 import { holdMs } from './pace.ts';
 import { planModel } from './plan.ts';
 import type { Problem, ProblemReason } from './reasons.ts';
 import { type DecidedPlan, reportOf } from './status.ts';
-import type { ToldStatuses } from './told.ts';
-
-/** What the reconciler needs of `kube/applier.ts`. */
-export type ModelApplier = Pick<Applier, 'apply' | 'applyStatus' | 'prune'>;
-
-/** What a reconcile of a model works with. */
-export interface ModelContext {
-  caches: Caches;
-  secrets: SecretReader;
-  applier: ModelApplier;
-  cluster: Pick<Cluster, 'get'>;
-  events: Pick<EventRecorder, 'record'>;
-  config: OperatorConfig;
-  clock: Clock;
-  log: Logger;
-  /** One for all models. */
-  told: ToldStatuses;
-}
 
 /** After these, in milliseconds, objects that nobody watches for us are looked at again. */
 const retryMs: Partial<Record<ProblemReason, number>> = { ChildNameTaken: 30_000, ChildRefused: 60_000 };

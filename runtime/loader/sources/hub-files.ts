@@ -1,7 +1,20 @@
+import { z } from 'zod';
 import type { HubUri } from '../../../crds/model-uri.ts';
 import type { EngineType } from '../../../crds/v1alpha1/specialized-model.ts';
 import { loadError } from '../report.ts';
-import type { TreeEntry } from './hub.ts';
+
+/**
+ * One entry of a repository's tree (https://huggingface.co/docs/hub/api): `oid` is Git's hash of the blob, of large files
+ * that of a pointer to them.
+ */
+export const treeEntry = z.object({
+  type: z.string(),
+  path: z.string(),
+  size: z.int().min(0).default(0),
+  oid: z.string().default(''),
+  lfs: z.object({ oid: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().min(0) }).optional(),
+});
+export type TreeEntry = z.infer<typeof treeEntry>;
 
 /** The same weights for other frameworks, and what runs code: vLLM needs neither. */
 const otherFormats = /\.(py|msgpack|h5|ot|onnx|onnx_data|gguf|tflite|mlmodel|ckpt|pkl|pickle)$/i;

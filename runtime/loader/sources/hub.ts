@@ -6,7 +6,7 @@ import { errorMessage } from '../../../process/errors.ts';
 import type { HttpGet, HttpResponse } from '../http.ts';
 import { loadError } from '../report.ts';
 import { type RetryOptions, retrying, TransientError } from '../retry.ts';
-import { neededFiles } from './hub-files.ts';
+import { neededFiles, type TreeEntry, treeEntry } from './hub-files.ts';
 import type { ModelSource, RemoteFile } from './model-source.ts';
 import { safePath } from './safe-path.ts';
 
@@ -24,16 +24,6 @@ export interface HubSourceOptions {
 }
 
 const revisionInfo = z.object({ sha: z.string().regex(/^[0-9a-f]{40}$/) });
-
-/** https://huggingface.co/docs/hub/api: `oid` is Git's hash of the blob, of large files that of a pointer to them. */
-const treeEntry = z.object({
-  type: z.string(),
-  path: z.string(),
-  size: z.int().min(0).default(0),
-  oid: z.string().default(''),
-  lfs: z.object({ oid: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().min(0) }).optional(),
-});
-export type TreeEntry = z.infer<typeof treeEntry>;
 
 const maxPages = 100;
 const maxPageBytes = 16 * 2 ** 20;

@@ -1,6 +1,4 @@
-import type { EngineType, Task } from '../../../crds/v1alpha1/specialized-model.ts';
-import { llamaCpp } from './llama-cpp.ts';
-import { vllm } from './vllm.ts';
+import type { Task } from '../../../crds/v1alpha1/specialized-model.ts';
 
 /** A request that makes an engine do once what its first client would otherwise wait for. */
 export interface WarmUpRequest {
@@ -16,7 +14,7 @@ export interface Identity {
   work?: number | undefined;
 }
 
-/** What the sidecar has to know about an engine; facts, no behaviour. */
+/** What the sidecar has to know about an engine; facts, no behaviour. Another one is a file beside this and a line in `registry.ts`. */
 export interface Engine {
   healthPath: string;
   /** Requests that it works on or has queued; undefined when the metrics do not say. */
@@ -25,5 +23,3 @@ export interface Engine {
   /** Ways to warm up, in order; the first whose first request finds its endpoint (not 404) is gone through. */
   warmUps(model: string, task: Task): WarmUpRequest[][];
 }
-
-export const engines: Record<EngineType, Engine> = { LlamaCpp: llamaCpp, VLLM: vllm };

@@ -8,20 +8,20 @@ import { KubeError } from '../../../../kube/errors.ts';
 import type { EventNote } from '../../../../kube/events.ts';
 import { resources } from '../../../../kube/resources.ts';
 import { ObjectStore } from '../../../../kube/store.ts';
-import { type KubeObject, keyOf, type ObjectKey, type Resource } from '../../../../kube/types.ts';
+import { type KubeObject, keyOf, type ObjectKey, type Requeue, type Resource } from '../../../../kube/types.ts';
 import type {
   Deployment,
   NetworkPolicy,
   Node,
   Pod,
   PodDisruptionBudget,
-  Requeue,
   Secret,
   SecretView,
   Service,
   ServiceAccount,
 } from '../../../context.ts';
-import { type ModelContext, reconcileModel } from '../reconcile.ts';
+import type { ModelContext } from '../context.ts';
+import { reconcileModel } from '../reconcile.ts';
 import { ToldStatuses } from '../told.ts';
 import { testConfig } from './config.ts';
 
