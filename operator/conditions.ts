@@ -1,5 +1,15 @@
 import type { Condition } from '../crds/schema.ts';
 
+/** What the reason of a condition means. */
+export interface Reason {
+  /** The spec itself is refused: `Accepted=False`, and what is in place already stays as it is. */
+  refused: boolean;
+  /** Nothing but a person ends it: `Stalled=True`. Otherwise it may end by itself: `Reconciling=True`. */
+  stalled: boolean;
+  description: string;
+  cure: string;
+}
+
 /** A condition as it should read now. */
 export type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 

@@ -1,12 +1,9 @@
-import { policyReasons } from '../../operator/controllers/routing-policy/reasons.ts';
+import type { Reason } from '../../operator/conditions.ts';
+import {
+  normalReasons as normalPolicyReasons,
+  policyReasons,
+} from '../../operator/controllers/routing-policy/reasons.ts';
 import { normalReasons, problemReasons } from '../../operator/controllers/specialized-model/reasons.ts';
-
-interface Reason {
-  refused: boolean;
-  stalled: boolean;
-  description: string;
-  cure: string;
-}
 
 const introduction = `# Conditions and their reasons
 
@@ -26,12 +23,12 @@ read Reconciling as "in progress" and Stalled as "failed". Of several reasons a 
 
 /** The text of docs/reference/conditions.md. */
 export function conditionsReference(): string {
-  const normal = Object.entries(normalReasons).map(([name, meaning]) => `| ${name} | ${meaning} |`);
   return [
     introduction,
     `## SpecializedModel\n\n${table(problemReasons)}\n`,
-    `While nothing is wrong:\n\n| reason | meaning |\n| --- | --- |\n${normal.join('\n')}\n`,
+    `While nothing is wrong:\n\n${normalTable(normalReasons)}\n`,
     `## RoutingPolicy\n\n${table(policyReasons)}\n`,
+    `While nothing is wrong:\n\n${normalTable(normalPolicyReasons)}\n`,
   ].join('\n');
 }
 
@@ -41,4 +38,9 @@ function table(reasons: Record<string, Reason>): string {
     return `| ${name} | ${shows} | ${description} | ${cure} |`;
   });
   return ['| reason | condition | meaning | cure |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function normalTable(reasons: Record<string, string>): string {
+  const rows = Object.entries(reasons).map(([name, meaning]) => `| ${name} | ${meaning} |`);
+  return ['| reason | meaning |', '| --- | --- |', ...rows].join('\n');
 }

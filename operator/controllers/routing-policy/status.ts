@@ -4,7 +4,10 @@ import type { RoutingPolicyStatus } from '../../../crds/v1alpha1/routing-policy.
 import { nextConditions, type Verdict } from '../../conditions.ts';
 import type { Compilation } from './compile.ts';
 import { shortNameOf } from './names.ts';
-import { byGravity, type Problem, policyReasons } from './reasons.ts';
+import { byGravity, type NormalReason, type PolicyReason, type Problem, policyReasons } from './reasons.ts';
+
+/** Only reasons that are documented. */
+type PolicyVerdict = Verdict & { reason: PolicyReason | NormalReason };
 
 /** Whether the policy is to be left as it is. */
 export function isPaused(policy: RoutingPolicy): boolean {
@@ -34,9 +37,9 @@ export function policyStatus(
 /** The status of a paused policy: what it said last, and that no more is looked at. */
 export function pausedStatus({ metadata, status }: RoutingPolicy, now: number): RoutingPolicyStatus {
   const message = `annotation ${pausedAnnotation} is set; the route stays as it is until the annotation is gone`;
-  const paused: Verdict = { type: 'Paused', status: 'True', reason: 'Paused', message };
+  const paused: PolicyVerdict = { type: 'Paused', status: 'True', reason: 'Paused', message };
   const known = (status?.conditions ?? []).filter(({ type }) => type === 'Accepted' || type === 'Ready');
-  const first: Verdict[] = known.some(({ type }) => type === 'Ready')
+  const first: PolicyVerdict[] = known.some(({ type }) => type === 'Ready')
     ? []
     : [{ type: 'Ready', status: 'Unknown', reason: 'Paused', message }];
   const fresh = nextConditions(status?.conditions, [...first, paused], metadata.generation, now);
@@ -50,7 +53,7 @@ function keptWeights({ status }: RoutingPolicy): Pick<RoutingPolicyStatus, 'weig
 /** Long lists of like problems are cut: a condition is read by people. */
 const maxMessages = 10;
 
-function verdicts(problems: readonly Problem[]): Verdict[] {
+function verdicts(problems: readonly Problem[]): PolicyVerdict[] {
   const [worst, ...others] = byGravity(problems);
   if (!worst) {
     return [
@@ -63,7 +66,7 @@ function verdicts(problems: readonly Problem[]): Verdict[] {
   const { reason } = worst;
   const message = [...messages.slice(0, maxMessages), ...more].join('; ');
   const { refused, stalled } = policyReasons[reason];
-  const accepted: Verdict = refused
+  const accepted: PolicyVerdict = refused
     ? { type: 'Accepted', status: 'False', reason, message: worst.message }
     : { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'the policy is compiled' };
   return [

@@ -1,165 +1,155 @@
-/** What a reason means for the model. */
-interface Reason {
-  /** The spec itself is refused: `Accepted=False`, nothing is applied, and what runs is left as it is. */
-  refused: boolean;
-  /** Nothing but a person ends it: `Stalled=True`. Otherwise it may end by itself: `Reconciling=True`. */
-  stalled: boolean;
-  description: string;
-  cure: string;
-}
-
-const reason = <T extends Reason>(value: T): T => value;
+import type { Reason } from '../../conditions.ts';
 
 /**
  * What keeps a model from being as it should, the worst first: of several, the status names the first. The documentation
  * (docs/reference/conditions.md) is made from this table.
  */
 export const problemReasons = {
-  InvalidSpec: reason({
+  InvalidSpec: {
     refused: true,
     stalled: true,
     description: 'The spec breaks a rule of the schema.',
     cure: 'Correct the field that the message names.',
-  }),
-  InvalidArgs: reason({
+  },
+  InvalidArgs: {
     refused: true,
     stalled: true,
     description:
       'spec.engine.args or spec.engine.env has what the operator sets itself, or what would break its promises.',
     cure: 'Remove it; the message names the field to set instead.',
-  }),
-  UnknownGpuProfile: reason({
+  },
+  UnknownGpuProfile: {
     refused: true,
     stalled: true,
     description: "spec.gpu.profile is not in the operator's configuration.",
     cure: 'Use one of the profiles that the message lists, or have it added to gpuProfiles in the values of the chart.',
-  }),
-  SecretNotShared: reason({
+  },
+  SecretNotShared: {
     refused: true,
     stalled: true,
     description: 'The Secret of spec.model.credentials does not say that it may be sent to the host of spec.model.uri.',
     cure: 'Annotate the Secret with cadre.dev/hosts: HOST.',
-  }),
-  SecretNotFound: reason({
+  },
+  SecretNotFound: {
     refused: true,
     stalled: false,
     description: 'The Secret of spec.model.credentials does not exist, or lacks the key.',
     cure: 'Create it in the namespace of the model; it is noticed within seconds.',
-  }),
-  SecretUnreadable: reason({
+  },
+  SecretUnreadable: {
     refused: true,
     stalled: false,
     description: 'The Secret of spec.model.credentials could not be read.',
     cure: 'Allow the operator to get Secrets in this namespace; the message has the words of the API server.',
-  }),
-  ChildNameTaken: reason({
+  },
+  ChildNameTaken: {
     refused: false,
     stalled: true,
     description: 'An object that the model needs exists already, and is not of this model. It is left as it is.',
     cure: 'Rename the model, or delete the object; it is looked at again every 30 seconds.',
-  }),
-  ChildRefused: reason({
+  },
+  ChildRefused: {
     refused: false,
     stalled: true,
     description: 'The API server refuses an object of the model, by validation, admission or quota.',
     cure: 'The message has its words. It is tried again every minute.',
-  }),
-  QuotaExceeded: reason({
+  },
+  QuotaExceeded: {
     refused: false,
     stalled: true,
     description: 'A ResourceQuota of the namespace leaves no room for the pods.',
     cure: 'Lower spec.replicas or spec.resources, or raise the quota.',
-  }),
-  PodsRefused: reason({
+  },
+  PodsRefused: {
     refused: false,
     stalled: true,
     description: 'The API server refuses the pods, for instance by Pod Security or another admission policy.',
     cure: 'The message has its words.',
-  }),
-  ChecksumMismatch: reason({
+  },
+  ChecksumMismatch: {
     refused: false,
     stalled: true,
     description: 'The weights are not the ones that spec.model.sha256 or the hub promises.',
     cure: 'Correct spec.model.sha256, or find out who changed the file.',
-  }),
-  ModelNotFound: reason({
+  },
+  ModelNotFound: {
     refused: false,
     stalled: true,
     description: 'There is nothing at spec.model.uri.',
     cure: 'Correct spec.model.uri or spec.model.revision.',
-  }),
-  NotAGguf: reason({
+  },
+  NotAGguf: {
     refused: false,
     stalled: true,
     description: 'The file at spec.model.uri is not a GGUF file, which is what LlamaCpp serves.',
     cure: 'Convert the model, or set spec.engine.type: VLLM.',
-  }),
-  InvalidModel: reason({
+  },
+  InvalidModel: {
     refused: false,
     stalled: true,
     description: 'What is at spec.model.uri is not a model that the engine can serve.',
     cure: 'The message says what is missing.',
-  }),
-  ModelDownloadFailed: reason({
+  },
+  ModelDownloadFailed: {
     refused: false,
     stalled: true,
     description: 'The weights could not be brought into the pod. It is tried again, and resumed, with back-off.',
     cure: 'The message says what failed: the network, the token, or room on the disk.',
-  }),
-  ImagePullFailed: reason({
+  },
+  ImagePullFailed: {
     refused: false,
     stalled: true,
     description: 'The node can not pull an image. It is tried again with back-off.',
     cure: 'Correct spec.engine.image, or give the node access to the registry.',
-  }),
-  CannotStart: reason({
+  },
+  CannotStart: {
     refused: false,
     stalled: true,
     description: 'The node can not start a container.',
     cure: 'The message has the words of the kubelet.',
-  }),
-  OutOfMemory: reason({
+  },
+  OutOfMemory: {
     refused: false,
     stalled: true,
     description: 'A container was killed because it used more memory than its limit.',
     cure: 'Raise spec.resources.limits.memory, or lower spec.engine.maxModelLength or maxConcurrency.',
-  }),
-  CrashLooping: reason({
+  },
+  CrashLooping: {
     refused: false,
     stalled: true,
     description: 'A container exits with an error whenever it is started.',
     cure: 'The message has its last words; kubectl logs has the rest.',
-  }),
-  EngineUnhealthy: reason({
+  },
+  EngineUnhealthy: {
     refused: false,
     stalled: true,
     description: 'The engine ran and does not answer any more, or was restarted because it did not.',
     cure: 'See its log; a GPU or an engine process may have died.',
-  }),
-  NodeNotReady: reason({
+  },
+  NodeNotReady: {
     refused: false,
     stalled: false,
     description: 'The node of a pod is not ready. Kubernetes moves the pod after some minutes.',
     cure: 'See the node.',
-  }),
-  UpdateBlocked: reason({
+  },
+  UpdateBlocked: {
     refused: false,
     stalled: false,
     description: 'An update waits: no node has room for a new pod beside the old ones, which keep serving.',
     cure: 'Set spec.updateStrategy to maxSurge: 0, maxUnavailable: 1, or add a node.',
-  }),
-  Unschedulable: reason({
+  },
+  Unschedulable: {
     refused: false,
     stalled: false,
     description: 'No node takes a pod.',
     cure: "The message has the scheduler's words and what the pod needs: add a node, or ask for less.",
-  }),
-  Queued: reason({
+  },
+  Queued: {
     refused: false,
     stalled: false,
     description: 'A pod waits for its scheduling gates, for instance for its turn in a queue of Kueue.',
     cure: 'None, unless the queue stands still.',
-  }),
+  },
 } as const satisfies Record<string, Reason>;
 
 /** Reasons of conditions while nothing is wrong. */
