@@ -1,5 +1,6 @@
 import { isKubeError } from '../kube/errors.ts';
-import type { Cluster, Resource } from '../kube/types.ts';
+import { resources } from '../kube/resources.ts';
+import type { Cluster } from '../kube/types.ts';
 import { errorMessage } from '../process/errors.ts';
 import type { Logger } from '../process/logger.ts';
 import type { Secret, SecretReader, SecretView } from './context.ts';
@@ -28,8 +29,6 @@ interface Entry {
   /** When to read it next, on the monotonic clock. */
   due: number;
 }
-
-const secrets: Resource = { apiVersion: 'v1', kind: 'Secret', plural: 'secrets', namespaced: true };
 
 /**
  * Reads the Secrets that objects name, again and again, because the operator may neither list nor watch them. One that no
@@ -120,7 +119,7 @@ export function createSecretReader(
 
   async function look({ namespace, name, view }: Entry): Promise<SecretView> {
     try {
-      const { apiVersion, kind, metadata, type, data } = await cluster.get<Secret>(secrets, name, namespace);
+      const { apiVersion, kind, metadata, type, data } = await cluster.get<Secret>(resources.secrets, name, namespace);
       const { annotations, uid, resourceVersion } = metadata;
       const kept = { name, namespace, annotations, uid, resourceVersion } as Secret['metadata'];
       return { state: 'Present', secret: { apiVersion, kind, metadata: kept, type, data } as Secret };

@@ -1,4 +1,4 @@
-import { managedByLabel, managedByValue, modelLabel } from '../../crds/names.ts';
+import { apiVersion, managedByLabel, managedByValue, modelLabel } from '../../crds/names.ts';
 import type { SpecializedModel } from '../../crds/v1alpha1/kinds.ts';
 import type { ObjectMeta, OwnerReference } from '../../kube/types.ts';
 
@@ -19,5 +19,5 @@ export function childMetadata({ metadata }: SpecializedModel): ObjectMeta {
 }
 
 function ownerReference({ name, uid }: SpecializedModel['metadata']): OwnerReference {
-  return { apiVersion: 'cadre.dev/v1alpha1', kind: 'SpecializedModel', name, uid, controller: true };
+  return { apiVersion, kind: 'SpecializedModel', name, uid, controller: true };
 }

@@ -1,4 +1,5 @@
 import { parseDuration } from '../../../crds/duration.ts';
+import { hostsAnnotation } from '../../../crds/names.ts';
 import { parseRoutingPolicy } from '../../../crds/parse.ts';
 import { maxRouteBytes, type Route, type RouteBackend, routeSchema, routeVersion } from '../../../crds/route-table.ts';
 import type { RoutingPolicy, SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
@@ -174,7 +175,7 @@ function compileProvider(name: string, provider: Provider, { policy, secret, con
   if (found.state === 'Waiting') return { ...unavailable(name, 'SecretUnreadable'), waiting: true };
   if (found.state === 'Wrong') return { ...unavailable(name, found.problem.reason), problem: found.problem };
   if (view.state === 'Present' && !isShared(view.secret, url)) {
-    const message = `${use.field}: Secret ${use.name} does not say that it may be sent to ${url.host}; annotate it with cadre.dev/hosts: ${url.host}`;
+    const message = `${use.field}: Secret ${use.name} does not say that it may be sent to ${url.host}; annotate it with ${hostsAnnotation}: ${url.host}`;
     return { ...unavailable(name, 'SecretNotShared'), problem: { reason: 'SecretNotShared', message } };
   }
   return { compiled: { ...compiled, apiKey: found.value } };
