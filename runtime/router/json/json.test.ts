@@ -23,6 +23,11 @@ describe('setMembers', () => {
     expect(set('{"model":"a","\\u006dodel":"c"}', { model: '"b"' })).toBe('{"model":"b","\\u006dodel":"b"}');
   });
 
+  it('refuses a document that has a member over and over, which would make it grow beyond all bounds', () => {
+    const many = `{${'"grammar":null,'.repeat(1_000)}"model":"a"}`;
+    expect(() => set(many, { grammar: JSON.stringify('x'.repeat(1_000)) })).toThrow('"grammar"');
+  });
+
   it('does not touch members of inner objects, nor text that looks like one', () => {
     const json = '{"messages":[{"model":"x","content":"\\"model\\":\\"y\\""}],"model":"z"}';
     expect(set(json, { model: '"b"' })).toBe(json.replace('"z"', '"b"'));
