@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { type ControlPlane, startControlPlane } from '../../hack/local-cluster/control-plane.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { connect } from '../../kube/connect.ts';
+import { resources } from '../../kube/resources.ts';
+import type { KubeObject, Resource } from '../../kube/types.ts';
+import { customResources } from '../../operator/custom-resources.ts';
+import { makeNamespace } from './api-server.ts';
+import { freePort } from './engine-process.ts';
+import { eventually } from './eventually.ts';
+
+const root = join(import.meta.dirname, '../..');
+const systemNamespace = 'cadre-system';
+const crdResource: Resource = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+};
+
+/** An operator as a process, which may be killed. */
+export interface Operator {
+  process: ChildProcess;
+  /** Resolves once it leads. */
+  leads(): Promise<void>;
+  /** Ends it and waits until it is gone. */
+  end(signal: NodeJS.Signals): Promise<void>;
+}
+
+export interface OperatorWorld {
+  kube: KubeClient;
+  namespace: string;
+  systemNamespace: string;
+  /** Starts another `cadre operator`; what still runs ends with the file's tests. */
+  start(): Promise<Operator>;
+  /** Path of the log of all operators. */
+  log: string;
+}
+
+/** A control plane of this file's own, with a garbage collector and our CRDs, on which operators are started. */
+export function useOperators(namespace: string): OperatorWorld {
+  const world = { namespace, systemNamespace } as OperatorWorld;
+  const running = new Set<Operator>();
+  let dir: string;
+  let plane: ControlPlane;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'cadre-operators-'));
+    world.log = join(dir, 'operator.log');
+    plane = await startControlPlane({ dir, log: () => undefined, components: ['kube-controller-manager'] });
+    world.kube = await connect({ kubeconfig: { path: plane.kubeconfig } });
+    await makeNamespace(world.kube, systemNamespace);
+    await makeNamespace(world.kube, namespace);
+    await installCrds(world.kube);
+    const owner = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'routes', namespace: systemNamespace } };
+    await world.kube.create(resources.configMaps, owner);
+    const config = join(dir, 'operator.yaml');
+    await writeFile(config, stringify(configuration));
+    world.start = async () => {
+      const operator = await startOperator(config, plane.kubeconfig, world.log);
+      running.add(operator);
+      return operator;
+    };
+  });
+  afterAll(async () => {
+    await Promise.all([...running].map((operator) => operator.end('SIGKILL')));
+    await world.kube?.close();
+    await plane?.stop();
+    await rm(dir, { recursive: true, force: true });
+  });
+  return world;
+}
+
+/** As the chart would write it. */
+const configuration = {
+  image: 'localhost/cadre:test',
+  namespace: systemNamespace,
+  routerSelector: { 'app.kubernetes.io/component': 'router' },
+  operatorSelector: { 'app.kubernetes.io/component': 'operator' },
+  routeOwner: { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', name: 'routes' },
+  engines: { VLLM: { image: 'localhost/vllm:test' }, LlamaCpp: { image: 'localhost/llama-server:test' } },
+};
+
+async function installCrds(kube: KubeClient): Promise<void> {
+  const files = (await readdir(join(root, 'crds'))).filter((name) => name.endsWith('.yaml'));
+  for (const file of files) {
+    await kube.create<KubeObject>(crdResource, parse(await readFile(join(root, 'crds', file), 'utf8')) as KubeObject);
+  }
+  await eventually('the CRDs to be served', async () => {
+    for (const resource of Object.values(customResources)) await kube.list(resource, {}, { limit: 1 });
+  });
+}
+
+async function startOperator(config: string, kubeconfig: string, log: string): Promise<Operator> {
+  const port = await freePort();
+  const args = ['cli/main.ts', 'operator', '--config', config, '--kubeconfig', kubeconfig, '--port', String(port)];
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const file = createWriteStream(log, { flags: 'a' });
+  child.stdout.pipe(file);
+  child.stderr.pipe(file);
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  return {
+    process: child,
+    leads: () =>
+      eventually('an operator to lead', async () => {
+        const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        if (!/^leader_election_master_status\{.*\} 1$/m.test(metrics)) throw new Error('it does not lead');
+      }),
+    async end(signal) {
+      child.kill(signal);
+      await exited;
+    },
+  };
+}
