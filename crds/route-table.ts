@@ -74,5 +74,4 @@ export const routeSchema = z.object({
 export type Route = z.infer<typeof routeSchema>;
 export type RouteBackend = Route['backends'][number];
 export type ModelBackend = Extract<RouteBackend, { kind: 'Model' }>;
-export type UnavailableBackend = Extract<RouteBackend, { kind: 'Unavailable' }>;
 export type ProviderBackend = Extract<RouteBackend, { kind: 'Provider' }>;

@@ -1,3 +1,4 @@
+import { isObject } from '../answers/document.ts';
 import { ApiError } from '../errors.ts';
 import { badGateway, type Failure } from './failure.ts';
 
@@ -21,9 +22,9 @@ export function readUpstreamError(body: string): UpstreamError {
   } catch {
     return { ...none, message: shorten(body) }; // HTML of a proxy, or nothing
   }
-  if (!isRecord(document)) return { ...none, message: shorten(body) };
+  if (!isObject(document)) return { ...none, message: shorten(body) };
   const { error, detail } = document;
-  if (isRecord(error)) {
+  if (isObject(error)) {
     return {
       message: text(error['message']) ?? shorten(body),
       type: text(error['type']),
@@ -33,7 +34,7 @@ export function readUpstreamError(body: string): UpstreamError {
   }
   if (typeof error === 'string') return { ...none, message: error };
   if (typeof detail === 'string') return { ...none, message: detail };
-  const problems = Array.isArray(detail) ? detail.filter(isRecord).flatMap(({ msg }) => text(msg) ?? []) : [];
+  const problems = Array.isArray(detail) ? detail.filter(isObject).flatMap(({ msg }) => text(msg) ?? []) : [];
   return { ...none, message: problems.length > 0 ? problems.join('; ') : shorten(body) };
 }
 
@@ -116,10 +117,6 @@ function retryAfterSeconds(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1000);
   return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), 3600) : undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function text(value: unknown): string | undefined {
