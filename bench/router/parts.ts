@@ -169,7 +169,7 @@ function startRouter(backendPort: number): Promise<number> {
   const slices = ['specialist', 'flagship'].map((name) => ({
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: metadata(name, { [modelLabel]: name }),
+    metadata: metadata(name, { [modelLabel]: name, 'kubernetes.io/service-name': name }),
     addressType: 'IPv4',
     endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
     ports: [{ name: 'http', port: backendPort }],

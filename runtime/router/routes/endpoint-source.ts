@@ -9,10 +9,18 @@ import type { EndpointTable } from './endpoint-table.ts';
 /** discovery.k8s.io/v1 EndpointSlice, on the wire. */
 export type EndpointSlice = Json<V1EndpointSlice> & KubeObject;
 
-/** `namespace/model` of a slice, as its Service was labelled; the index that the source reads. */
-export function modelOf(slice: EndpointSlice): readonly string[] {
-  const model = slice.metadata.labels?.[modelLabel];
-  return model === undefined || slice.metadata.namespace === undefined ? [] : [`${slice.metadata.namespace}/${model}`];
+/** discovery.k8s.io/v1: which Service a slice is of. */
+const serviceNameLabel = 'kubernetes.io/service-name';
+
+/**
+ * `namespace/model` of a slice; the index that the source reads. Slices inherit the labels of their Service, and so do
+ * those of any Service that copied them (`kubectl expose` does): only the model's own Service, named as it is, counts.
+ */
+export function modelOf({ metadata: { labels, namespace } }: EndpointSlice): readonly string[] {
+  const model = labels?.[modelLabel];
+  return model === undefined || namespace === undefined || labels?.[serviceNameLabel] !== model
+    ? []
+    : [`${namespace}/${model}`];
 }
 
 /** Name of the index of slices by `modelOf`. */

@@ -3,7 +3,7 @@ import { routeDataKey } from '../../../crds/names.ts';
 import type { Route } from '../../../crds/route-table.ts';
 import { endpointSlice, routeSecret } from '../testing/objects.ts';
 import { aModel, aProvider, aRoute, sha256 } from '../testing/router.ts';
-import { type EndpointSlice, readyOrigins } from './endpoint-source.ts';
+import { type EndpointSlice, modelOf, readyOrigins } from './endpoint-source.ts';
 import { readRoute } from './route-source.ts';
 import { buildTable, publicNames } from './table.ts';
 
@@ -12,6 +12,22 @@ const endpoint = (address: string, conditions: object = {}, uid?: string) => ({
   addresses: [address],
   conditions,
   ...(uid !== undefined && { targetRef: { uid } }),
+});
+
+describe('modelOf', () => {
+  const labelled = (labels: Record<string, string>) => {
+    const made = slice({});
+    return modelOf({ ...made, metadata: { ...made.metadata, labels } });
+  };
+
+  it('is the model whose own Service the slice is of', () => {
+    expect(modelOf(slice({}))).toEqual(['support/small']);
+  });
+
+  it('is none for a slice of another Service that has copied the labels', () => {
+    expect(labelled({ 'cadre.dev/model': 'small', 'kubernetes.io/service-name': 'debug' })).toEqual([]);
+    expect(labelled({ 'cadre.dev/model': 'small' })).toEqual([]);
+  });
 });
 
 describe('readyOrigins', () => {

@@ -37,7 +37,7 @@ export function endpointSlice(
       namespace: 'support',
       uid: `uid-${name}`,
       resourceVersion: String(resourceVersion),
-      labels: { [modelLabel]: model },
+      labels: { [modelLabel]: model, 'kubernetes.io/service-name': model },
     },
     addressType: 'IPv4',
     endpoints: [{ addresses: ['127.0.0.1'], conditions, targetRef: { kind: 'Pod', name, uid: `pod-${name}` } }],
