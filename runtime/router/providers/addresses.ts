@@ -39,8 +39,10 @@ const notPublic: readonly (readonly [what: string, ranges: readonly string[]])[]
   ],
 ];
 
-/** Forms of IPv6 that only carry an IPv4 address in their last 32 bits: mapped, compatible, translated (RFC 6052). */
-const carriesIPv4 = blockList(['::ffff:0:0/96', '::/96', '64:ff9b::/96']);
+/** Forms of IPv6 that only carry an IPv4 address in their last 32 bits: mapped, compatible, translated (RFC 2765, 6052). */
+const carriesIPv4 = blockList(['::ffff:0:0/96', '::/96', '::ffff:0:0:0/96', '64:ff9b::/96']);
+/** All of IPv6 that is handed out for public use. */
+const globalUnicast = blockList(['2000::/3']);
 
 /** The check of a provider's address, to be made on the address that is connected to. */
 export function addressCheck(rules: AddressRules): AddressCheck {
@@ -57,6 +59,7 @@ export function addressCheck(rules: AddressRules): AddressCheck {
       const reason = refused.find(({ list }) => contains(list, form));
       if (reason) return reason.what;
     }
+    if (isIPv6(plain) && !contains(globalUnicast, plain) && !contains(carriesIPv4, plain)) return 'reserved';
     return undefined;
   };
 }
