@@ -11,6 +11,7 @@ import { readConfig } from '../process/config.ts';
 import type { Logger } from '../process/logger.ts';
 import { createRegistry } from '../process/metrics.ts';
 import { type Probes, serveProbes } from '../process/probes.ts';
+import { aborted } from '../process/shutdown.ts';
 import { operatorConfigSchema } from './config.ts';
 import { createControllers } from './controllers.ts';
 import { createWatches, type Watches } from './watches.ts';
@@ -107,11 +108,6 @@ function tellWhatIsMissing(watches: Watches, log: Logger): NodeJS.Timeout {
     const hint = ours ? `the CRDs of ${apiVersion} installed` : 'the API server reachable';
     log.warn({ missing }, `still waiting for first lists; is ${hint}, and may the operator list these?`);
   }, 15_000).unref();
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 async function closeServer(server: Server): Promise<void> {

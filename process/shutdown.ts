@@ -16,3 +16,9 @@ export function shutdownSignal(log: Logger): AbortSignal {
   }
   return controller.signal;
 }
+
+/** Resolves when the signal aborts, or at once when it has. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -15,7 +15,7 @@ import {
 } from '../schema.ts';
 import { hostPattern, portPattern } from '../url-parts.ts';
 
-export const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
+const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
 
 const urlSegment = '([A-Za-z0-9_~@:+=,-]|\\.[A-Za-z0-9_~@:+=,-])[A-Za-z0-9._~@:+=,-]*';
 
@@ -113,7 +113,7 @@ const timeouts = withRules(
   },
 );
 
-export const routingPolicySpec = withRules(
+const routingPolicySpec = withRules(
   z.object({
     model: text(
       128,
@@ -182,7 +182,7 @@ export const routingPolicySpec = withRules(
   },
 );
 
-export const routingPolicyStatus = z.object({
+const routingPolicyStatus = z.object({
   observedGeneration: z.int().min(0).optional().describe('The generation of the spec that this status is about.'),
   model: z.string().max(128).optional().describe('The model name that clients send.'),
   weights: mapList(

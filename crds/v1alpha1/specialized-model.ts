@@ -207,7 +207,7 @@ const requestWithinLimit = (name: ResourceName): Rule<Resources> => {
 
 const noPods = new Set<string | number>([0, '0%']);
 
-export const specializedModelSpec = withRules(
+const specializedModelSpec = withRules(
   z.object({
     task: z.enum(tasks).describe('What the model is for.'),
     model: modelSource,
@@ -287,7 +287,7 @@ export const specializedModelSpec = withRules(
   },
 );
 
-export const specializedModelStatus = z.object({
+const specializedModelStatus = z.object({
   observedGeneration: z.int().min(0).optional().describe('The generation of the spec that this status is about.'),
   replicas: z.int32().min(0).optional().describe('Pods that exist.'),
   readyReplicas: z.int32().min(0).optional().describe('Pods that are ready.'),

@@ -19,7 +19,7 @@ const pending = {
 };
 
 /** Name of the CustomResourceDefinition, and of its file. */
-export const crdName = ({ plural }: KindDefinition): string => `${plural}.${group}`;
+const crdName = ({ plural }: KindDefinition): string => `${plural}.${group}`;
 
 /** The CustomResourceDefinition of a kind, from its structural schema. */
 export function customResourceDefinition(kind: KindDefinition, schema: Schema): object {
@@ -54,7 +54,7 @@ export function customResourceDefinition(kind: KindDefinition, schema: Schema): 
 }
 
 /** YAML as it is checked in: wide lines, so that a rule stays on one. */
-export function yaml(value: object): string {
+function yaml(value: object): string {
   return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 

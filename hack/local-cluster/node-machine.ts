@@ -163,7 +163,7 @@ export class NodeMachine {
 }
 
 /** The machine's end of its link to the node. */
-export function linkName(network: Network): string {
+function linkName(network: Network): string {
   return `cadre${network.index}`;
 }
 

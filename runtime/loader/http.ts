@@ -90,7 +90,7 @@ function isLoopback(hostname: string): boolean {
 }
 
 /** Without the query, in which content networks carry signatures that grant access. */
-export function shown(url: URL): string {
+function shown(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }
 

@@ -16,7 +16,7 @@ export interface SharedLockOptions<T> {
 }
 
 /** Another loader judged this one dead and took the folder over. */
-export class LockLostError extends Error {
+class LockLostError extends Error {
   override readonly name = 'LockLostError';
 }
 

@@ -1,7 +1,7 @@
 import type { MetricValue, Registry } from 'prom-client';
 
 /** In seconds: a classification takes ten milliseconds, a long text minutes. */
-export const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const;
+const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const;
 
 /** How often values up to each bound were seen. */
 export class Distribution {

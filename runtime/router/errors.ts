@@ -14,6 +14,10 @@ export interface ApiErrorDetails {
   headers?: Readonly<Record<string, string>>;
 }
 
+/** Upstreams' own words may be of any length; what is shown, and logged, is not. In characters. */
+const longestMessage = 8_192;
+const longestWord = 256;
+
 /** Ends a request with an answer that its client can read: a status, a stable code and what to do. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -22,18 +26,28 @@ export class ApiError extends Error {
   readonly details: ApiErrorDetails;
 
   constructor(status: number, code: string, message: string, details: ApiErrorDetails = {}) {
-    super(message);
+    super(shortened(message, longestMessage));
     this.status = status;
-    this.code = code;
+    this.code = shortened(code, longestWord);
     this.details = details;
   }
 
   /** The error as it is answered. */
   body(): ErrorBody {
+    const { param } = this.details;
     return {
-      error: { message: this.message, type: typeOf(this.status), param: this.details.param ?? null, code: this.code },
+      error: {
+        message: this.message,
+        type: typeOf(this.status),
+        param: param === undefined ? null : shortened(param, longestWord),
+        code: this.code,
+      },
     };
   }
+}
+
+function shortened(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 function typeOf(status: number): string {

@@ -12,6 +12,7 @@ import { errorMessage, UserError } from '../../process/errors.ts';
 import type { Logger } from '../../process/logger.ts';
 import { createRegistry } from '../../process/metrics.ts';
 import { listen, type Probes, serveProbes } from '../../process/probes.ts';
+import { aborted } from '../../process/shutdown.ts';
 import { type RouterConfig, type RouterConfigInput, routerConfigSchema } from './config.ts';
 import { drain } from './drain.ts';
 import { createRouterMetrics } from './metrics.ts';
@@ -164,11 +165,6 @@ function readCa(file: string): string {
 function providerOrigins({ routes }: RouteTable): Set<string> {
   const backends = routes.flatMap(({ route }) => route.backends);
   return new Set(backends.flatMap((backend) => (backend.kind === 'Provider' ? new URL(backend.baseUrl).origin : [])));
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 function portOf(server: Server | undefined): number | undefined {

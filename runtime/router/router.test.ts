@@ -125,7 +125,9 @@ describe('what a client does wrong', () => {
     expect(slow).toMatch(/^HTTP\/1.1 408 /);
     expect(slow).toContain('"code":"request_timeout"');
     expect((await router.post(chat, '{}', { 'content-encoding': 'gzip' })).status).toBe(415);
-    const binary = await fetch(`${router.origin}${chat}`, { method: 'POST', body: Buffer.from([0x7b, 0xff, 0x7d]) });
+    const headers = { authorization: `Bearer ${clientKey}` };
+    const body = Buffer.from([0x7b, 0xff, 0x7d]);
+    const binary = await fetch(`${router.origin}${chat}`, { method: 'POST', headers, body });
     expect(binary.status).toBe(400);
     await binary.text();
   });

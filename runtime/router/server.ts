@@ -61,7 +61,7 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
   response.once('close', () => {
     if (response.writableFinished) return;
     exchange.gone = true;
-    exchange.interrupt?.(clientGone);
+    exchange.call?.fail(clientGone);
   });
   serve(exchange, context)
     .catch((error: unknown) => {

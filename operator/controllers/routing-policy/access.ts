@@ -5,7 +5,7 @@ import type { Problem } from './reasons.ts';
 import { secretValue } from './secret-value.ts';
 
 /** Shorter client keys are refused, so that their hashes can't be searched for them. */
-export const minKeyLength = 32;
+const minKeyLength = 32;
 
 /** What a policy's client keys come to. */
 export interface ClientKeys {

@@ -2,7 +2,7 @@ import { interrupted, invalidAnswer } from '../providers/failure.ts';
 import { Assembler } from './assemble.ts';
 import { type AnswerDocument, isAnswer, setUsage, type TokenUsage, usageOf } from './document.ts';
 import { isDone, isEmpty, notAStream, readEvent } from './events.ts';
-import type { AnswerReader, Ended, Flow, Verdict } from './reader.ts';
+import { type AnswerReader, type Ended, type Flow, maxTextBytes, type Verdict } from './reader.ts';
 import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
 import { addUsage, type UsageKind } from './usage.ts';
 
@@ -20,6 +20,7 @@ export class AssembledAnswer implements AnswerReader {
   readonly #parser = new SseParser((event) => this.#onEvent(event));
   #flow: Flow | undefined;
   #verdict: Verdict;
+  #size = 0;
   document: AnswerDocument | undefined;
   usage: TokenUsage | undefined;
 
@@ -33,6 +34,8 @@ export class AssembledAnswer implements AnswerReader {
   }
 
   data(chunk: Buffer): Verdict {
+    this.#size += chunk.length;
+    if (this.#size > maxTextBytes) return invalidAnswer(this.#options.backend, `sent more than ${maxTextBytes} bytes`);
     try {
       this.#parser.push(chunk);
     } catch (error) {

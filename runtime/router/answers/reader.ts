@@ -1,5 +1,8 @@
 import type { Failure } from '../providers/failure.ts';
 
+/** A text larger than this, in bytes of the answer as it comes, is not passed on in one piece. */
+export const maxTextBytes = 64 * 1024 * 1024;
+
 /** What a reader may do to the connection that it reads from. */
 export interface Flow {
   /** Something of the answer arrived: the time until the next piece begins anew. */

@@ -1,10 +1,10 @@
 import { interrupted, invalidAnswer } from '../providers/failure.ts';
 import { eventFailure } from '../providers/upstream-error.ts';
 import { isAnswer, isError, type JsonObject, parseObject, type TokenUsage, usageOf } from './document.ts';
-import type { AnswerReader, Ended, Flow, Verdict } from './reader.ts';
+import { type AnswerReader, type Ended, type Flow, maxTextBytes, type Verdict } from './reader.ts';
 
-/** An answer larger than this, in bytes, is not passed on. */
-const maxAnswerBytes = 256 * 1024 * 1024;
+/** A list of vectors larger than this, in bytes, is not passed on. */
+const maxVectorBytes = 256 * 1024 * 1024;
 /** Up to this size an answer without text (embeddings) is parsed, to be sure that it is JSON. */
 const maxParsedVectors = 64 * 1024;
 
@@ -44,8 +44,8 @@ export class WholeAnswer implements AnswerReader {
   data(chunk: Buffer): Verdict {
     this.#flow?.progressed();
     this.#size += chunk.length;
-    if (this.#size > maxAnswerBytes)
-      return invalidAnswer(this.#options.backend, `sent more than ${maxAnswerBytes} bytes`);
+    const most = this.#options.text ? maxTextBytes : maxVectorBytes;
+    if (this.#size > most) return invalidAnswer(this.#options.backend, `sent more than ${most} bytes`);
     this.#chunks.push(chunk);
     return undefined;
   }

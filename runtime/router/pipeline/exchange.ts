@@ -48,15 +48,18 @@ export interface Exchange {
   readonly table: RouteTable;
   /** The client has left. */
   gone: boolean;
-  /** Ends the attempt that is under way, if one is. */
-  interrupt: ((failure: Failure) => void) | undefined;
+  /**
+   * The attempt that is under way, if one is. The call itself, and no closure over it: with one, V8 kept what a request had
+   * used until the next full collection, which doubled what the router costs.
+   */
+  call: { fail(failure: Failure): void } | undefined;
 
   /** receive: the body as it came, and read. */
   raw: Buffer;
   body: RequestBody;
   stream: boolean;
   model: string;
-  /** authenticate */
+  /** receive: what the client's key opens; authenticate: else what is open to all. */
   principal: Principal | undefined;
   /** match */
   route: LiveRoute | undefined;
@@ -96,7 +99,7 @@ export function newExchange(
     startedAt: performance.now(),
     table,
     gone: false,
-    interrupt: undefined,
+    call: undefined,
     raw: nothing,
     body: {},
     stream: false,

@@ -4,20 +4,28 @@ import { isObject } from '../answers/document.ts';
 import { ApiError } from '../errors.ts';
 import { firstProblem } from '../json/position.ts';
 import type { RequestBody } from '../operations.ts';
+import { principalOf, unauthorized } from './authenticate.ts';
 import type { Exchange, RouterContext } from './exchange.ts';
 
 /** So much of a body that is too large is read and dropped, so that its sender can read the answer; then it is cut off. */
 const dropLimitBytes = 64 * 1024 * 1024;
 
-/** Reads the body once, keeps its bytes, parses it once. 400, 413, 415; one that does not come is the server's to end. */
+/**
+ * Reads the body once, keeps its bytes, parses it once. 400, 413, 415; one that does not come is the server's to end. Of a
+ * client that may call nothing it keeps nothing, and answers 401: a crowd without keys takes no memory.
+ */
 export async function receive(exchange: Exchange, { config }: RouterContext): Promise<void> {
-  const { request } = exchange;
+  const { request, table } = exchange;
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     const message = `content-encoding ${encoding} is not supported: send the body uncompressed`;
     throw new ApiError(415, 'unsupported_encoding', message, { close: true });
   }
-  exchange.raw = await readBody(request, config.bodyLimitBytes);
+  const { authorization } = request.headers;
+  exchange.principal = principalOf(table, authorization);
+  const welcome = exchange.principal !== undefined || table.open.routes.size > 0;
+  exchange.raw = await readBody(request, config.bodyLimitBytes, welcome);
+  if (!welcome) throw unauthorized(authorization);
   const body = parseBody(exchange.raw);
   const { model, stream } = body;
   if (typeof model !== 'string' || model === '') {
@@ -31,7 +39,7 @@ export async function receive(exchange: Exchange, { config }: RouterContext): Pr
   exchange.stream = stream === true;
 }
 
-function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+function readBody(request: IncomingMessage, limit: number, keep: boolean): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let size = 0;
@@ -42,7 +50,7 @@ function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   };
   request.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size <= limit) chunks.push(chunk);
+    if (keep && size <= limit) chunks.push(chunk);
     else chunks.length = 0;
     if (size > limit + dropLimitBytes) reject(tooLarge());
   });
@@ -60,7 +68,7 @@ function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
 }
 
 /** Parses a body to an object. Throws an `ApiError` that tells where it is not one. */
-export function parseBody(raw: Buffer): RequestBody {
+function parseBody(raw: Buffer): RequestBody {
   if (raw.length === 0) throw new ApiError(400, 'invalid_json', 'the request has no body: send a JSON object');
   if (!isUtf8(raw)) throw new ApiError(400, 'invalid_json', 'the request body is not UTF-8');
   const text = raw.toString();

@@ -7,11 +7,20 @@ import type { Attempt, Exchange, RouterContext } from './exchange.ts';
 /** Names and values in turn, as `writeHead` takes them. */
 type Headers = string[];
 
-/** An answer that is complete. */
-export function sendAnswer(exchange: Exchange, attempt: Attempt, bytes: Buffer, stream: boolean): void {
+/** An answer that is complete. A client that does not take it is cut off. */
+export function sendAnswer(
+  exchange: Exchange,
+  attempt: Attempt,
+  bytes: Buffer,
+  stream: boolean,
+  { config }: RouterContext,
+): void {
+  const { response } = exchange;
   if (exchange.gone) return;
   begin(exchange, attempt, stream, bytes.length);
-  exchange.response.end(bytes);
+  response.end(bytes);
+  // Begins anew whenever a part was taken. Small answers are with the kernel at once.
+  if (response.writableLength > 0) response.setTimeout(config.client.writeTimeoutSeconds * 1000);
 }
 
 /** The way of a stream to the client, which is cut off when it does not read for too long. */

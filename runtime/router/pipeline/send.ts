@@ -37,18 +37,18 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
     totalAt: exchange.deadline,
     onHead: () => upstream.answered(),
   });
-  exchange.interrupt = (failure) => call.fail(failure);
+  exchange.call = call;
   upstream.inFlight++;
   try {
     const failure = exchange.gone ? clientGone : await call.start().done;
     if (call.cause) attempt.cause = call.cause;
     if (failure && endpointFaults.has(failure.reason)) upstream.failed(Date.now());
-    const outcome = failure ?? deliver(exchange, attempt, reader);
+    const outcome = failure ?? deliver(exchange, attempt, reader, context);
     if (outcome) attempt.failure = outcome;
     else exchange.usage = reader.usage;
   } finally {
     upstream.inFlight--;
-    exchange.interrupt = undefined;
+    exchange.call = undefined;
   }
 }
 
@@ -85,7 +85,7 @@ function readerFor(
 }
 
 /** Gives the client an answer that is there as a whole; a relayed one has gone out already. */
-function deliver(exchange: Exchange, attempt: Attempt, reader: Reader): Failure | undefined {
+function deliver(exchange: Exchange, attempt: Attempt, reader: Reader, context: RouterContext): Failure | undefined {
   if (reader instanceof RelayedAnswer) {
     exchange.response.end();
     return undefined;
@@ -97,8 +97,12 @@ function deliver(exchange: Exchange, attempt: Attempt, reader: Reader): Failure 
     return invalidOutput(attempt.backend.name, cut);
   }
   const name = publicName(exchange);
-  if (reader instanceof WholeAnswer && !labels) sendAnswer(exchange, attempt, replaceModel(reader.bytes, name), false);
-  else sendAnswer(exchange, attempt, written({ ...document, model: exchange.model }, exchange), exchange.stream);
+  if (reader instanceof WholeAnswer && !labels) {
+    sendAnswer(exchange, attempt, replaceModel(reader.bytes, name), false, context);
+  } else {
+    const bytes = written({ ...document, model: exchange.model }, exchange);
+    sendAnswer(exchange, attempt, bytes, exchange.stream, context);
+  }
   return undefined;
 }
 

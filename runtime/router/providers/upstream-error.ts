@@ -14,7 +14,7 @@ export interface UpstreamError {
  * Reads an error body: OpenAI's `{"error": {"message", "type", "param", "code"}}`, a plain `{"error": "Unauthorized"}`, or
  * FastAPI's `{"detail": …}` with a text or a list of problems. Anything else is given back as text, shortened.
  */
-export function readUpstreamError(body: string): UpstreamError {
+function readUpstreamError(body: string): UpstreamError {
   const none = { type: undefined, param: undefined, code: undefined };
   let document: unknown;
   try {
