@@ -5,9 +5,9 @@ import { refusedArgs } from '../../engines/refused-flags.ts';
 import { engines } from '../../engines/registry.ts';
 import { type ModelObjects, modelObjects } from '../../resources/model-objects.ts';
 import { credentialsProblem } from './credentials.ts';
+import { LruCache } from './lru-cache.ts';
 import type { SeenModel } from './observe.ts';
 import type { Problem } from './reasons.ts';
-import { Recent } from './recent.ts';
 
 /** What is to be done about a model. */
 export type Plan =
@@ -41,13 +41,13 @@ export function planModel(seen: SeenModel, config: OperatorConfig): Plan {
   return { state: 'Accepted', objects: objectsOf(model, config, profile), leftovers: leftovers(seen) };
 }
 
-const recentlyMade = new WeakMap<OperatorConfig, Recent<SpecializedModelSpec, ModelObjects>>();
+const objectsMade = new WeakMap<OperatorConfig, LruCache<SpecializedModelSpec, ModelObjects>>();
 
 /** A spec belongs to one model, and is another object when anything about that changed. */
 function objectsOf(model: SpecializedModel, config: OperatorConfig, profile: GpuProfile | undefined): ModelObjects {
-  const recent = recentlyMade.get(config) ?? new Recent(256);
-  recentlyMade.set(config, recent);
-  return recent.get(model.spec, () => modelObjects(model, config, profile));
+  const cache = objectsMade.get(config) ?? new LruCache(256);
+  objectsMade.set(config, cache);
+  return cache.get(model.spec, () => modelObjects(model, config, profile));
 }
 
 function refused(reason: Problem['reason'], message: string): Plan {

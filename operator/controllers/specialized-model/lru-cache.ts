@@ -1,8 +1,9 @@
 /**
- * Remembers results of a pure function by the identity of what they were made from: one change of a model brings it back a
- * dozen times within seconds, for its children and pods. Bounded, as results are much larger than their input.
+ * Results of a pure function by the identity of what they were made from: one change of a model brings it back a dozen
+ * times within seconds, for its children and pods. Of too many, the one that was used least recently goes, as results are
+ * much larger than their input.
  */
-export class Recent<K extends object, R> {
+export class LruCache<K extends object, R> {
   readonly #most: number;
   readonly #results = new Map<K, R>();
 
