@@ -82,7 +82,7 @@ async function applyRoute(
 }
 
 async function deleteRoute({ metadata }: Secret, { cluster, log }: PolicyContext): Promise<void> {
-  log.info({ route: metadata.name }, 'deleting the route of a policy that is gone');
+  log.info({ secret: metadata.name }, 'deleting the route of a policy that is gone');
   const { uid } = metadata;
   await cluster.delete(resources.secrets, metadata.name, metadata.namespace, uid === undefined ? {} : { uid });
 }
