@@ -1,7 +1,7 @@
 /**
- * A candidate of a leader election, as a process of its own: `node leader.ts KUBECONFIG NAMESPACE [LINGER_MS]`. While it leads it writes
- * its process id into the ConfigMap `work`, by a fenced client, again and again. Its work takes
- * LINGER_MS to end. Prints `standing`, `leading`, `stopping` and `stopped`.
+ * A candidate of a leader election, as a process of its own: `node leader.ts KUBECONFIG NAMESPACE [LINGER_MS]`. While it
+ * leads it writes its process id into the ConfigMap `work`, by a fenced client, again and again. Its work takes LINGER_MS
+ * to end. Prints `standing`, `leading`, `stopping` and `stopped`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../kube/connect.ts';
