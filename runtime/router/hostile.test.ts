@@ -48,6 +48,35 @@ describe('an upstream that wants to exhaust the router', () => {
   });
 });
 
+describe('nesting deeper than the stack', () => {
+  const deep = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
+
+  it('in what the router reads of a request gets 400', async () => {
+    await using engine = await startEngine(json(vllmChat('hi')));
+    await using router = await startRouter({
+      routes: [aRoute([aModel('small')])],
+      endpoints: { small: [engine.origin] },
+    });
+    const reply = await router.post(chat, `{"model":"triage","messages":[],"stream":true,"stream_options":${deep}}`);
+    expect([reply.status, reply.json.error.param]).toEqual([400, 'stream_options']);
+  });
+
+  it.each(['LlamaCpp', 'VLLM'] as const)('in an answer of %s is a failure of the backend', async (engineType) => {
+    const piece = `{"choices":[{"index":0,"message":{"content":"a"},"text":"a","deep":${deep}}]}`;
+    await using engine = await startEngine(({ response }) => {
+      const streamed = engineType === 'LlamaCpp';
+      response.writeHead(200, { 'content-type': streamed ? 'text/event-stream' : 'application/json' });
+      response.end(streamed ? `data: ${piece}\n\ndata: [DONE]\n\n` : piece);
+    });
+    await using router = await startRouter({
+      routes: [aRoute([aModel('small', { engine: engineType })], { output: { labels: ['a', 'b'] } })],
+      endpoints: { small: [engine.origin] },
+    });
+    const reply = await router.post(chat, ask());
+    expect([reply.status, reply.json.error.code]).toEqual([502, 'backend_failed']);
+  });
+});
+
 describe('a client that wants to exhaust the router', () => {
   it('without a key that opens anything has nothing kept of its body', async () => {
     await using router = await startRouter({ routes: [aRoute([aModel('small')])] });

@@ -8,7 +8,7 @@ import { replaceModel } from '../json/edit.ts';
 import { embeddings } from '../operations.ts';
 import { Call } from '../providers/call.ts';
 import type { CallableBackend, UpstreamRequest } from '../providers/dialect.ts';
-import { clientGone, type Failure, type FailureReason, invalidOutput } from '../providers/failure.ts';
+import { clientGone, type Failure, type FailureReason, invalidAnswer, invalidOutput } from '../providers/failure.ts';
 import { wantsUsage } from '../providers/stream-options.ts';
 import { type Attempt, type Exchange, type RouterContext, set } from './exchange.ts';
 import { clientSink, sendAnswer } from './reply.ts';
@@ -101,14 +101,21 @@ function deliver(exchange: Exchange, attempt: Attempt, reader: Reader, context: 
     sendAnswer(exchange, attempt, replaceModel(reader.bytes, name), false, context);
   } else {
     const bytes = written({ ...document, model: exchange.model }, exchange);
+    if (!bytes) return invalidAnswer(attempt.backend.name, 'sent an answer that is nested too deeply, or too long');
     sendAnswer(exchange, attempt, bytes, exchange.stream, context);
   }
   return undefined;
 }
 
-function written(document: JsonObject, { stream, body }: Exchange): Buffer {
-  if (stream && isAnswer(document)) return Buffer.from(asStream(document, wantsUsage(body)));
-  return Buffer.from(JSON.stringify(document));
+/** Undefined for a document that is nested deeper than the stack, or longer than any text. */
+function written(document: JsonObject, { stream, body }: Exchange): Buffer | undefined {
+  try {
+    if (stream && isAnswer(document)) return Buffer.from(asStream(document, wantsUsage(body)));
+    return Buffer.from(JSON.stringify(document));
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** Nothing that a client sent goes upstream but the body, and to an engine the id of the request. */
