@@ -13,6 +13,9 @@ export interface Reason {
 /** A condition as it should read now. */
 export type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
+/** Longest message, in characters. The CRDs take 32768; what repeats the words of a spec or of a log may be longer. */
+const longestMessage = 4096;
+
 /**
  * The conditions to write: `lastTransitionTime` moves only when the status of a condition does, so that nothing is written
  * while nothing happens. Conditions without a verdict disappear: those that are abnormal when true are absent when normal.
@@ -28,7 +31,8 @@ export function nextConditions(
   return verdicts.map(({ type, status, reason, message }) => {
     const last = before?.find((condition) => condition.type === type);
     const lastTransitionTime = last?.status === status ? last.lastTransitionTime : rfc3339(now);
-    return { type, status, reason, message, lastTransitionTime, observedGeneration: generation };
+    const shown = message.length > longestMessage ? `${message.slice(0, longestMessage - 1)}…` : message;
+    return { type, status, reason, message: shown.toWellFormed(), lastTransitionTime, observedGeneration: generation };
   });
 }
 

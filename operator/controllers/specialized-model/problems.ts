@@ -44,7 +44,8 @@ function currentCondition(deployment: Deployment | undefined, type: string) {
 /** What a replica needs of a node, and what the nodes have, where that explains it. */
 function gpuNeeds({ model, nodes }: SeenModel, config: OperatorConfig): string {
   const { gpu } = model.spec;
-  const profile = gpu && config.gpuProfiles[gpu.profile];
+  const profile =
+    gpu && Object.hasOwn(config.gpuProfiles, gpu.profile) ? config.gpuProfiles[gpu.profile] : undefined;
   if (!profile) return '';
   const labels = Object.entries(profile.nodeSelector).map(([name, value]) => `${name}=${value}`);
   const where = labels.length > 0 ? ` on one node with ${labels.join(', ')}` : ' on one node';
