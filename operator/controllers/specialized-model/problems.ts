@@ -44,8 +44,9 @@ function currentCondition(deployment: Deployment | undefined, type: string) {
 /** What a replica needs of a node, and what the nodes have, where that explains it. */
 function gpuNeeds({ model, nodes }: SeenModel, config: OperatorConfig): string {
   const { gpu } = model.spec;
-  const profile =
-    gpu && Object.hasOwn(config.gpuProfiles, gpu.profile) ? config.gpuProfiles[gpu.profile] : undefined;
+  // The name may be that of something which every object inherits.
+  if (!gpu || !Object.hasOwn(config.gpuProfiles, gpu.profile)) return '';
+  const profile = config.gpuProfiles[gpu.profile];
   if (!profile) return '';
   const labels = Object.entries(profile.nodeSelector).map(([name, value]) => `${name}=${value}`);
   const where = labels.length > 0 ? ` on one node with ${labels.join(', ')}` : ' on one node';
