@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, type Registry } from 'prom-client';
 import type { Credentials } from './credentials.ts';
 import { isKubeError, KubeError } from './errors.ts';
+import { parseWithoutManagedFields } from './managed-fields.ts';
 import { type Answer, parseAnswer, type Request, Transport, type TransportOptions } from './transport.ts';
 import type {
   ApplyOptions,
@@ -229,7 +230,8 @@ export class KubeClient implements Cluster {
           continue;
         }
       }
-      return parseAnswer(request.call, answer) as T;
+      const parse = request.method === 'PATCH' ? parseWithoutManagedFields : JSON.parse;
+      return parseAnswer(request.call, answer, parse) as T;
     }
   }
 

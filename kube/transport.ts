@@ -1,6 +1,7 @@
-import { buildConnector, type Dispatcher, Pool } from 'undici';
+import type { buildConnector as BuildConnector, Dispatcher, Pool as UndiciPool } from 'undici';
 import type { Credentials, TlsMaterial } from './credentials.ts';
 import { errorOfAnswer, KubeError } from './errors.ts';
+import { buildConnector, Pool } from './undici.ts';
 
 /** An idle connection is checked by TCP after so long; ten unanswered probes, one each second, end it. */
 const keepAliveMs = 15_000;
@@ -43,9 +44,9 @@ export interface Answer {
  * the same CPU for 1,000 applies, and an API server that was killed made it throw where nobody can catch it.
  */
 export class Transport {
-  readonly #calls: Pool;
-  readonly #urgent: Pool;
-  readonly #watches: Pool;
+  readonly #calls: UndiciPool;
+  readonly #urgent: UndiciPool;
+  readonly #watches: UndiciPool;
   readonly #credentials: Credentials;
   readonly #prefix: string;
   readonly #userAgent: string;
@@ -114,9 +115,9 @@ export class Transport {
 }
 
 /** A connector that takes a rotated authority or client certificate with the next connection. */
-function rotatingConnector(credentials: Credentials): buildConnector.connector {
+function rotatingConnector(credentials: Credentials): BuildConnector.connector {
   let material: TlsMaterial | undefined;
-  let connect: buildConnector.connector;
+  let connect: BuildConnector.connector;
   return (options, callback) => {
     try {
       const current = credentials.tls();
@@ -227,10 +228,10 @@ export function connectionError(call: string, started: boolean, cause: Error): K
 }
 
 /** The parsed body of a good answer; a `KubeError` for any other. */
-export function parseAnswer(call: string, { status, body, retryAfter }: Answer): unknown {
+export function parseAnswer(call: string, { status, body, retryAfter }: Answer, parse = JSON.parse): unknown {
   if (status < 200 || status > 299) throw errorOfAnswer(call, status, body, retryAfter);
   try {
-    return JSON.parse(body);
+    return parse(body) as unknown;
   } catch (cause) {
     throw new KubeError('BadAnswer', `${call}: the answer is not JSON: ${body.slice(0, 100)}`, { status, cause });
   }

@@ -115,7 +115,7 @@ export interface Cluster {
   replace<T extends KubeObject>(resource: Resource, object: T, options?: CallOptions): Promise<T>;
   /**
    * Server-side apply of raw JSON, forced; strict field validation. Creates the object when there is none, unless it has
-   * `metadata.uid`. Returns the object as it then is.
+   * `metadata.uid`. Returns the object as it then is, without `managedFields`.
    */
   apply<T extends KubeObject>(resource: Resource, object: T, options: ApplyOptions): Promise<T>;
   /** Server-side apply to the `/status` subresource. */

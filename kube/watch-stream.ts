@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { errorOfAnswer, errorOfStatus, KubeError } from './errors.ts';
+import { parseWithoutManagedFields } from './managed-fields.ts';
 import { connectionError, type Request, type Transport } from './transport.ts';
 import type { KubeObject, WatchEvent } from './types.ts';
 
@@ -142,7 +143,7 @@ export class WatchStream<T extends KubeObject>
         this.#rest = nothing;
       }
       start = end + 1;
-      if (line.length > 0) this.#push(JSON.parse(line.toString()) as WireEvent<T>);
+      if (line.length > 0) this.#push(parseWithoutManagedFields(line.toString()) as WireEvent<T>);
     }
     if (start === chunk.length) return;
     // A copy: the chunk belongs to the connection's buffer.
