@@ -11,6 +11,7 @@ import type { Logger } from '../process/logger.ts';
 import type { OperatorConfig } from './config.ts';
 import { controllerName as policyController } from './controllers/routing-policy/observe.ts';
 import { reconcilePolicy } from './controllers/routing-policy/reconcile.ts';
+import { routeOwner } from './controllers/routing-policy/route-owner.ts';
 import { policyOf } from './controllers/routing-policy/route-secret.ts';
 import { controllerName as modelController } from './controllers/specialized-model/observe.ts';
 import { reconcileModel } from './controllers/specialized-model/reconcile.ts';
@@ -24,7 +25,6 @@ import {
   policiesOfPolicy,
   policiesOfRoute,
 } from './event-mapping.ts';
-import { routeOwner } from './route-owner.ts';
 import { createSecretReader } from './secret-reader.ts';
 import type { Watches } from './watches.ts';
 

@@ -1,7 +1,7 @@
-import { isKubeError } from '../kube/errors.ts';
-import type { Cluster, KubeObject, OwnerReference } from '../kube/types.ts';
-import { UserError } from '../process/errors.ts';
-import type { OperatorConfig } from './config.ts';
+import { isKubeError } from '../../../kube/errors.ts';
+import type { Cluster, KubeObject, OwnerReference } from '../../../kube/types.ts';
+import { UserError } from '../../../process/errors.ts';
+import type { OperatorConfig } from '../../config.ts';
 
 /** How long a UID is taken for true, in milliseconds: an owner that was made anew takes its children with it. */
 const trustMs = 10_000;
