@@ -1,6 +1,7 @@
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { isSafePath } from './sources/safe-path.ts';
 
 /** Written last into a model's folder: the folder is complete, and this is what it holds. */
 const markerSchema = z.object({
@@ -13,7 +14,8 @@ const markerSchema = z.object({
   commit: z.string().optional(),
   /** `sha256:…` of the one file. */
   digest: z.string().optional(),
-  files: z.array(z.object({ path: z.string(), size: z.int().min(0) })),
+  /** In a shared folder others may have written this: files that are listed here and not wanted any more get deleted. */
+  files: z.array(z.object({ path: z.string().refine(isSafePath), size: z.int().min(0) })),
 });
 export type Marker = z.infer<typeof markerSchema>;
 export type Request = Pick<Marker, 'uri' | 'revision' | 'sha256' | 'engine'>;
