@@ -69,6 +69,7 @@ describe('what vLLM must not get', () => {
     [['--max_num_seqs', '1']],
     [['-tp', '2']],
     [['-tp=2']],
+    [['-n2']],
     [['-t', '2']],
     [['--tensor_parallel', '2']],
     [['--model', 'x']],

@@ -46,7 +46,8 @@ function flagName(arg: string): string | undefined {
   const text = arg.trim();
   if (!/^--?[a-zA-Z]/.test(text)) return undefined;
   const [name = ''] = text.split(/[=\s]/, 1);
-  if (!name.startsWith('--')) return name;
+  // argparse also takes a number that is written at once: `-n2`.
+  if (!name.startsWith('--')) return name.replace(/^(-[a-zA-Z])\d.*$/, '$1');
   const [long = ''] = name.split('.', 1);
   return long
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')
