@@ -33,6 +33,25 @@ describe('an upstream that wants to exhaust the router', () => {
     await until('the engine sees the connection end', () => engine.last.gone);
   });
 
+  it('by a list of vectors without end is cut off', async () => {
+    await using engine = await startEngine(({ response }) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write('{"data":[');
+      const more = (): void => {
+        while (!response.destroyed) if (!response.write('0.123456789,'.repeat(100_000))) break;
+      };
+      response.on('drain', more);
+      more();
+    });
+    await using router = await startRouter({
+      routes: [aRoute([aModel('small', { task: 'Embedding' })])],
+      endpoints: { small: [engine.origin] },
+    });
+    const reply = await router.post('/v1/embeddings', { model: 'triage', input: 'a' });
+    expect(reply.status).toBe(502);
+    expect(reply.json.error.message).toContain('sent more than 67108864 bytes');
+  });
+
   it('by a huge error message has it cut, for the client and in the log', async () => {
     const error = { message: 'E'.repeat(5 * mebibyte), code: 500, param: 'p'.repeat(mebibyte) };
     await using engine = await startEngine(stream(`data: ${JSON.stringify({ error })}\n\n`));
@@ -46,6 +65,21 @@ describe('an upstream that wants to exhaust the router', () => {
     expect(reply.text.length).toBeLessThan(20_000);
     expect(router.logged().length).toBeLessThan(50_000);
   });
+});
+
+it.each([
+  { message: 'Incorrect API key provided: sk-secret', type: 'invalid_request_error', code: 'invalid_api_key' },
+  { message: 'sk-secret may not', type: 'authentication_error' },
+  { message: 'sk-secret may not', type: 'permission_error' },
+])('what an upstream says of the router’s key in a stream is not for clients: %j', async (error) => {
+  await using engine = await startEngine(stream(`data: ${JSON.stringify({ error })}\n\n`));
+  await using router = await startRouter({
+    routes: [aRoute([aModel('small', { engine: 'LlamaCpp' })])],
+    endpoints: { small: [engine.origin] },
+  });
+  const reply = await router.post(chat, ask());
+  expect([reply.status, reply.json.error.code]).toEqual([502, 'backend_failed']);
+  expect(`${reply.text}${router.logged()}`).not.toContain('sk-secret');
 });
 
 describe('nesting deeper than the stack', () => {

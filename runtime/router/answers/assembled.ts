@@ -2,7 +2,7 @@ import { interrupted, invalidAnswer } from '../providers/failure.ts';
 import { Assembler } from './assemble.ts';
 import { type AnswerDocument, isAnswer, setUsage, type TokenUsage, usageOf } from './document.ts';
 import { isDone, isEmpty, notAStream, readEvent } from './events.ts';
-import { type AnswerReader, type Ended, type Flow, maxTextBytes, type Verdict } from './reader.ts';
+import { type AnswerReader, type Ended, type Flow, maxAnswerBytes, type Verdict } from './reader.ts';
 import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
 import { addUsage, type UsageKind } from './usage.ts';
 
@@ -35,7 +35,8 @@ export class AssembledAnswer implements AnswerReader {
 
   data(chunk: Buffer): Verdict {
     this.#size += chunk.length;
-    if (this.#size > maxTextBytes) return invalidAnswer(this.#options.backend, `sent more than ${maxTextBytes} bytes`);
+    if (this.#size > maxAnswerBytes)
+      return invalidAnswer(this.#options.backend, `sent more than ${maxAnswerBytes} bytes`);
     try {
       this.#parser.push(chunk);
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { Failure } from '../providers/failure.ts';
 
-/** A text larger than this, in bytes of the answer as it comes, is not passed on in one piece. */
-export const maxTextBytes = 64 * 1024 * 1024;
+/** An answer larger than this, in bytes as it comes, is not passed on in one piece: it is in memory several times over. */
+export const maxAnswerBytes = 64 * 1024 * 1024;
 
 /** What a reader may do to the connection that it reads from. */
 export interface Flow {

@@ -1,10 +1,8 @@
 import { interrupted, invalidAnswer } from '../providers/failure.ts';
 import { eventFailure } from '../providers/upstream-error.ts';
 import { isAnswer, isError, type JsonObject, parseObject, type TokenUsage, usageOf } from './document.ts';
-import { type AnswerReader, type Ended, type Flow, maxTextBytes, type Verdict } from './reader.ts';
+import { type AnswerReader, type Ended, type Flow, maxAnswerBytes, type Verdict } from './reader.ts';
 
-/** A list of vectors larger than this, in bytes, is not passed on. */
-const maxVectorBytes = 256 * 1024 * 1024;
 /** Up to this size an answer without text (embeddings) is parsed, to be sure that it is JSON. */
 const maxParsedVectors = 64 * 1024;
 
@@ -44,8 +42,8 @@ export class WholeAnswer implements AnswerReader {
   data(chunk: Buffer): Verdict {
     this.#flow?.progressed();
     this.#size += chunk.length;
-    const most = this.#options.text ? maxTextBytes : maxVectorBytes;
-    if (this.#size > most) return invalidAnswer(this.#options.backend, `sent more than ${most} bytes`);
+    if (this.#size > maxAnswerBytes)
+      return invalidAnswer(this.#options.backend, `sent more than ${maxAnswerBytes} bytes`);
     this.#chunks.push(chunk);
     return undefined;
   }
@@ -53,6 +51,7 @@ export class WholeAnswer implements AnswerReader {
   end(): Ended {
     const { backend, interruptedReason, text } = this.#options;
     this.bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+    this.#chunks.length = 0;
     if (!text && this.bytes.length > maxParsedVectors) return this.#endOfVectors();
     const document = parseObject(this.bytes);
     if (!document) return invalidAnswer(backend, 'sent an answer that is not a JSON object');

@@ -109,7 +109,8 @@ export function eventFailure(backend: string, event: string): Failure {
   if (Number.isInteger(named) && named >= 400 && named < 600) return statusFailure(backend, named, event, undefined);
   const busy = /overloaded|unavailable|capacity|busy/i.test(`${type} ${code} ${message}`);
   const limited = /rate_limit|quota/i.test(`${type} ${code}`);
-  return statusFailure(backend, limited ? 429 : busy ? 503 : 500, event, undefined);
+  const denied = /api_key|authentication|permission/i.test(`${type} ${code}`);
+  return statusFailure(backend, denied ? 401 : limited ? 429 : busy ? 503 : 500, event, undefined);
 }
 
 /** Seconds or an HTTP date (RFC 9110, section 10.2.3), at most an hour. */
