@@ -70,6 +70,10 @@ describe('before the first byte has reached the client, another endpoint answers
     'sends something else than a stream': json(vllmChat('x')),
     'sends an event that is no JSON': stream('data: oops\n\n'),
     'stops in the first event': stream(event(chatChunk({}, 'abort'))),
+    'ends when it has said no more than its role': stream(event(chatChunk({ role: 'assistant', content: '' }))),
+    'stops when it has said no more than its role': stream(
+      event(chatChunk({ role: 'assistant', content: null })) + event(chatChunk({}, 'abort')),
+    ),
   };
   it.each(Object.entries(streamFaults))('%s', async (_, fault) => {
     await using two = await twoEndpoints(fault, goodStream);

@@ -53,6 +53,7 @@ describe('while the API server is away', () => {
     const away = performance.now();
     await new Promise((resolve) => setTimeout(resolve, outageMs / 2));
     const [victim] = await enginesOf('simulated');
+    const inFlightAtKill = clients.inFlight();
     process.kill(victim as number, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, outageMs - (performance.now() - away)));
     await up({ dir: inject('clusterDir'), log: () => undefined });
@@ -68,9 +69,12 @@ describe('while the API server is away', () => {
       'requests sent': report.sent,
       'of these streamed': report.streamed,
       failed: report.failures.length,
+      'streams cut that had begun on the killed engine': report.cut.length,
       'endpoint change seen, ms after the return': seenMs,
     });
     expect(report.failures).toEqual([]);
+    // No more than one engine had under way when it was killed: what a client has read can't be taken back.
+    expect(report.cut.length).toBeLessThanOrEqual(inFlightAtKill);
     expect(await restartsOfCadre()).toEqual(restarts);
   });
 

@@ -17,10 +17,20 @@ export interface TrafficOptions {
 export interface TrafficReport {
   sent: number;
   streamed: number;
-  /** One line a request that failed or whose answer was cut, with when it was sent. */
+  /** One line a request that got no answer, with when it was sent. */
   failures: string[];
+  /** The same for streams that broke off after their first words: nobody can take those back. */
+  cut: string[];
   /** Requests by the backend that answered, as `x-cadre-backend` says. */
   servedBy: Record<string, number>;
+}
+
+/** Clients at work. */
+export interface Traffic {
+  report: TrafficReport;
+  /** Requests under way now. */
+  inFlight(): number;
+  stop(): Promise<TrafficReport>;
 }
 
 /** An unmodified OpenAI client that does not hide failures by trying again. */
@@ -32,9 +42,9 @@ export function openaiClient(url: string, key: string): OpenAI {
  * Sends requests at a steady rate, every other one streamed. `stop` ends it, waits for
  * those in flight, and tells what clients saw. It stops by itself after ten minutes.
  */
-export function startTraffic(options: TrafficOptions): { stop(): Promise<TrafficReport>; report: TrafficReport } {
+export function startTraffic(options: TrafficOptions): Traffic {
   const client = openaiClient(options.url, options.key);
-  const report: TrafficReport = { sent: 0, streamed: 0, failures: [], servedBy: {} };
+  const report: TrafficReport = { sent: 0, streamed: 0, failures: [], cut: [], servedBy: {} };
   const inFlight = new Set<Promise<void>>();
   const ask = async (streamed: boolean): Promise<void> => {
     const at = new Date().toISOString();
@@ -42,7 +52,8 @@ export function startTraffic(options: TrafficOptions): { stop(): Promise<Traffic
       const backend = await (streamed ? stream(client, options) : complete(client, options));
       report.servedBy[backend] = (report.servedBy[backend] ?? 0) + 1;
     } catch (error) {
-      report.failures.push(`${at} ${streamed ? 'streamed' : 'whole'}: ${errorMessage(error)}`);
+      const kind = error instanceof CutError ? report.cut : report.failures;
+      kind.push(`${at} ${streamed ? 'streamed' : 'whole'}: ${errorMessage(error)}`);
     }
   };
   const send = (): void => {
@@ -56,6 +67,7 @@ export function startTraffic(options: TrafficOptions): { stop(): Promise<Traffic
   const end = setTimeout(() => clearInterval(timer), 600_000);
   return {
     report,
+    inFlight: () => inFlight.size,
     async stop() {
       clearInterval(timer);
       clearTimeout(end);
@@ -79,11 +91,22 @@ async function complete(client: OpenAI, options: TrafficOptions): Promise<string
   return response.headers.get('x-cadre-backend') ?? 'unknown';
 }
 
+/** A stream that broke off after its first words. */
+class CutError extends Error {}
+
 async function stream(client: OpenAI, options: TrafficOptions): Promise<string> {
   const { data, response } = await client.chat.completions.create({ ...body(options), stream: true }).withResponse();
+  let begun = false;
   let finished = false;
-  for await (const chunk of data) finished ||= Boolean(chunk.choices[0]?.finish_reason);
-  // The client takes the end of a connection for the end of a stream; a cut one has no finish_reason.
-  if (!finished) throw new Error('the stream was cut: no finish_reason');
+  try {
+    for await (const chunk of data) {
+      begun ||= Boolean(chunk.choices[0]?.delta.content);
+      finished ||= Boolean(chunk.choices[0]?.finish_reason);
+    }
+    // The client takes the end of a connection for the end of a stream; a cut one has no finish_reason.
+    if (!finished) throw new Error('the stream has no finish_reason');
+  } catch (error) {
+    throw begun ? new CutError(errorMessage(error)) : error;
+  }
   return response.headers.get('x-cadre-backend') ?? 'unknown';
 }

@@ -58,6 +58,19 @@ export function isUsageOnly(piece: JsonObject): boolean {
   return isObject(piece['usage']) && Array.isArray(piece['choices']) && piece['choices'].length === 0;
 }
 
+/** The event that opens a stream, before there is any answer: it says who speaks, if anything. */
+export function isOpening(piece: JsonObject): boolean {
+  return isAnswer(piece) && piece.choices.length > 0 && piece.choices.every(saysNothing);
+}
+
+function saysNothing(choice: JsonObject): boolean {
+  const { delta, text, finish_reason: finish } = choice;
+  const isBlank = (value: unknown): boolean => value === undefined || value === null || value === '';
+  const saysRoleOnly =
+    !isObject(delta) || Object.entries(delta).every(([name, value]) => name === 'role' || isBlank(value));
+  return isBlank(finish) && isBlank(text) && saysRoleOnly;
+}
+
 /** A stream was asked for, and something else came. */
 export function notAStream(backend: string, contentType: string): Failure {
   return invalidAnswer(

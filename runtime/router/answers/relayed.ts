@@ -1,7 +1,16 @@
 import { scanMembers } from '../json/scan.ts';
 import { type Failure, interrupted, invalidAnswer } from '../providers/failure.ts';
-import { type TokenUsage, usageOf } from './document.ts';
-import { isDone, isEmpty, isUsageOnly, looksLikeObject, needsReading, notAStream, readEvent } from './events.ts';
+import { parseObject, type TokenUsage, usageOf } from './document.ts';
+import {
+  isDone,
+  isEmpty,
+  isOpening,
+  isUsageOnly,
+  looksLikeObject,
+  needsReading,
+  notAStream,
+  readEvent,
+} from './events.ts';
 import type { AnswerReader, Ended, Flow, Verdict } from './reader.ts';
 import { EventTooLarge, type ServerSentEvent, SseParser } from './sse.ts';
 import { addUsage, type UsageKind } from './usage.ts';
@@ -39,6 +48,8 @@ export class RelayedAnswer implements AnswerReader {
   #pieces: Buffer[] = [];
   #verdict: Verdict;
   #committed = false;
+  /** Something of the answer has come, not only who speaks: vLLM says that before it has read the prompt. */
+  #answering = false;
   usage: TokenUsage | undefined;
 
   constructor(options: RelayOptions) {
@@ -73,6 +84,7 @@ export class RelayedAnswer implements AnswerReader {
   /** Sends what was read. Of an attempt that fails before its first byte was sent, nothing is. */
   #pass(): Verdict {
     const verdict = this.#verdict;
+    if (!this.#answering && verdict !== 'Complete') return verdict;
     if (this.#pieces.length === 0 || (isFailure(verdict) && !this.#committed)) return verdict;
     const bytes = Buffer.concat(this.#pieces);
     this.#pieces = [];
@@ -95,6 +107,7 @@ export class RelayedAnswer implements AnswerReader {
       return;
     }
     let { data } = event;
+    this.#answering ||= !isOpeningEvent(data);
     if (!looksLikeObject(data)) {
       this.#verdict = invalidAnswer(backend, 'sent an event that is not a JSON object');
       return;
@@ -113,6 +126,11 @@ export class RelayedAnswer implements AnswerReader {
     pushRenamed(this.#pieces, data, publicName);
     this.#pieces.push(eventEnd);
   }
+}
+
+function isOpeningEvent(data: Buffer): boolean {
+  const piece = parseObject(data);
+  return piece !== undefined && isOpening(piece);
 }
 
 function isFailure(verdict: Verdict): verdict is Failure {
