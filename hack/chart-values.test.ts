@@ -33,6 +33,7 @@ describe("the chart's values", () => {
     expect(accepts({ gpuProfiles: { mine: { resource: 'nvidia.com/gpu' } } })).toBe(false);
     expect(accepts({ drain: { delaySeconds: -1 } })).toBe(false);
     expect(accepts({ hub: { endpoint: 'hub.example.com' } })).toBe(false);
+    expect(accepts({ providers: { ...Object(values['providers']), allowedCIDRs: ['10.0.0/8'] } })).toBe(false);
     expect(accepts({ imagepullsecrets: [] })).toBe(false);
   });
 });

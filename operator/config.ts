@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cidr } from '../crds/cidr.ts';
 
 const labels = z.record(z.string(), z.string());
 
@@ -15,7 +16,7 @@ const labelSelector = z.looseObject({ matchLabels: labels.optional() });
 const networkPolicyPeer = z.strictObject({
   namespaceSelector: labelSelector.optional(),
   podSelector: labelSelector.optional(),
-  ipBlock: z.strictObject({ cidr: z.string(), except: z.array(z.string()).optional() }).optional(),
+  ipBlock: z.strictObject({ cidr: cidr(), except: z.array(cidr()).optional() }).optional(),
 });
 
 const gpuProfile = z.strictObject({
@@ -48,9 +49,9 @@ export const operatorConfigSchema = z.strictObject({
       allowedHosts: z
         .array(z.string())
         .default([])
-        .describe('Hosts that a provider URL may name; empty: any public host.'),
+        .describe('Hosts that a provider URL may name, as HOST or HOST:PORT; empty: any public host.'),
       allowedCIDRs: z
-        .array(z.string())
+        .array(cidr())
         .default([])
         .describe('Address ranges that providers may be in although they are private.'),
     })

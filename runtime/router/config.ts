@@ -1,9 +1,5 @@
 import { z } from 'zod';
-import { parseCIDR } from './providers/addresses.ts';
-
-const cidr = z
-  .string()
-  .refine((text) => parseCIDR(text) !== undefined, 'must be a range in CIDR notation, e.g. 10.0.0.0/8');
+import { cidr } from '../../crds/cidr.ts';
 
 /** Configuration of the router: a YAML file, written by the chart from its values. */
 export const routerConfigSchema = z.strictObject({
@@ -35,11 +31,11 @@ export const routerConfigSchema = z.strictObject({
   providers: z
     .strictObject({
       allowedCIDRs: z
-        .array(cidr)
+        .array(cidr())
         .default([])
         .describe('Address ranges where providers may be although they are private.'),
       deniedCIDRs: z
-        .array(cidr)
+        .array(cidr())
         .default([])
         .describe(
           "Public address ranges where they may not be: the cluster's pods and Services, where these are public.",

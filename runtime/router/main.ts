@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { rootCertificates } from 'node:tls';
+import { addressCheck } from '../../crds/addresses.ts';
 import { modelLabel, routeLabel } from '../../crds/names.ts';
 import { connect } from '../../kube/connect.ts';
 import { Reflector } from '../../kube/reflector.ts';
@@ -17,7 +18,6 @@ import { type RouterConfig, type RouterConfigInput, routerConfigSchema } from '.
 import { drain } from './drain.ts';
 import { createRouterMetrics } from './metrics.ts';
 import type { RouterContext } from './pipeline/exchange.ts';
-import { addressCheck } from './providers/addresses.ts';
 import { guardedConnector, type Resolve } from './providers/guarded-connect.ts';
 import { Upstreams } from './providers/upstreams.ts';
 import { byModel, type EndpointSlice, EndpointSource, modelOf } from './routes/endpoint-source.ts';

@@ -1,7 +1,7 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { buildConnector } from 'undici';
-import type { AddressCheck } from './addresses.ts';
+import type { AddressCheck } from '../../../crds/addresses.ts';
 
 /** Resolves a name to all of its addresses: `dns.lookup`, or a test's own. */
 export type Resolve = (

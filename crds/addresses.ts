@@ -1,4 +1,5 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { type BlockList, isIP, isIPv6 } from 'node:net';
+import { blockList } from './cidr.ts';
 
 /** Which addresses providers may be at. */
 export interface AddressRules {
@@ -44,11 +45,15 @@ const carriesIPv4 = blockList(['::ffff:0:0/96', '::/96', '::ffff:0:0:0/96', '64:
 /** All of IPv6 that is handed out for public use. */
 const globalUnicast = blockList(['2000::/3']);
 
-/** The check of a provider's address, to be made on the address that is connected to. */
+const notPublicLists = notPublic.map(([what, ranges]) => ({ what, list: blockList(ranges) }));
+
+/**
+ * The check of a provider's address, to be made on the address that is connected to. Throws a TypeError for rules that are
+ * no ranges in CIDR notation.
+ */
 export function addressCheck(rules: AddressRules): AddressCheck {
   const allowed = blockList(rules.allowedCIDRs);
-  const refused = notPublic.map(([what, ranges]) => ({ what, list: blockList(ranges) }));
-  refused.push({ what: 'one of providers.deniedCIDRs', list: blockList(rules.deniedCIDRs) });
+  const refused = [...notPublicLists, { what: 'one of providers.deniedCIDRs', list: blockList(rules.deniedCIDRs) }];
 
   return (address) => {
     const plain = address.replace(/%.*$/, ''); // a zone: fe80::1%eth0
@@ -62,25 +67,6 @@ export function addressCheck(rules: AddressRules): AddressCheck {
     if (isIPv6(plain) && !contains(globalUnicast, plain) && !contains(carriesIPv4, plain)) return 'reserved';
     return undefined;
   };
-}
-
-/** A range in CIDR notation, or undefined where it is none. */
-export function parseCIDR(cidr: string): { address: string; prefix: number; family: 'ipv4' | 'ipv6' } | undefined {
-  const [address = '', bits = '', ...rest] = cidr.split('/');
-  const version = isIP(address);
-  const prefix = /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN;
-  if (version === 0 || rest.length > 0 || !(prefix <= (version === 4 ? 32 : 128))) return undefined;
-  return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
-}
-
-function blockList(cidrs: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const range = parseCIDR(cidr);
-    if (!range) throw new TypeError(`${cidr} is not a range in CIDR notation`);
-    list.addSubnet(range.address, range.prefix, range.family);
-  }
-  return list;
 }
 
 function contains(list: BlockList, address: string): boolean {
