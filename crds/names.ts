@@ -11,7 +11,7 @@ export const managedByLabel = 'app.kubernetes.io/managed-by';
 export const managedByValue = 'cadre';
 /** Annotation on either kind: `"true"` leaves everything as it is until it is gone. */
 export const pausedAnnotation = `${group}/paused`;
-/** Annotation on a Secret: the hosts, comma-separated, to which it may be sent. */
+/** Annotation on a Secret: the hosts, comma-separated, to which it may be sent: `host`, for every port, or `host:port`. */
 export const hostsAnnotation = `${group}/hosts`;
 /** Annotation on a pod template: what the pod was made from, so that a change of it rolls out. */
 export const revisionAnnotation = `${group}/revision`;

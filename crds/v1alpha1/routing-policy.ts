@@ -33,7 +33,7 @@ const provider = withRules(
     apiKey: secretKeyRef()
       .optional()
       .describe(
-        'Secret with the API key. For OpenAICompatible the Secret must carry the annotation cadre.dev/hosts with the host.',
+        'Secret with the API key. For OpenAICompatible the Secret must carry the annotation cadre.dev/hosts with the host, as HOST (any port) or HOST:PORT.',
       ),
   }),
   {

@@ -71,7 +71,7 @@ const modelSource = withRules(
     credentials: secretKeyRefOr('token')
       .optional()
       .describe(
-        'Secret with a bearer token for the download; given to the loader only, never to the engine. For https the Secret must carry the annotation cadre.dev/hosts with the host.',
+        'Secret with a bearer token for the download; given to the loader only, never to the engine. For https the Secret must carry the annotation cadre.dev/hosts with the host, as HOST (any port) or HOST:PORT.',
       ),
     cache: z
       .object({ claimName: objectName().describe('A ReadWriteMany PersistentVolumeClaim in the same namespace.') })

@@ -1,8 +1,9 @@
-import { BlockList, isIP } from 'node:net';
-import { hostsAnnotation } from '../../../crds/names.ts';
+import { isIP } from 'node:net';
+import { addressCheck } from '../../../crds/addresses.ts';
 import type { RoutingPolicySpec } from '../../../crds/v1alpha1/routing-policy.ts';
 import type { OperatorConfig } from '../../config.ts';
 import type { Secret } from '../../context.ts';
+import { isSharedWith, listsHost } from '../../shared-hosts.ts';
 
 export type Provider = NonNullable<RoutingPolicySpec['backends'][number]['provider']>;
 
@@ -39,13 +40,7 @@ export function providerAddress(provider: Provider, allowed: OperatorConfig['pro
 /** Whether a Secret may be sent to this URL: its owner said so, or the host is the provider's own. */
 export function isShared(secret: Secret, url: URL): boolean {
   if (url.port === '' && Object.values(ownHosts).includes(url.hostname)) return true;
-  return listsHost((secret.metadata.annotations?.[hostsAnnotation] ?? '').split(','), url);
-}
-
-/** An entry with a port is for that port only; one without is for every port of the host. */
-function listsHost(hosts: readonly string[], url: URL): boolean {
-  const wanted = new Set([url.hostname, url.host, `${url.hostname}:${url.port || 443}`]);
-  return hosts.some((host) => wanted.has(host.trim().toLowerCase()));
+  return isSharedWith(secret.metadata, url);
 }
 
 /** Suffixes of names that mean something inside the cluster or the pod only. */
@@ -54,46 +49,15 @@ const insideSuffixes = ['.svc', '.cluster.local', '.localhost', '.local', '.inte
 function insideAddress(hostname: string, allowedCIDRs: readonly string[]): string | undefined {
   const address = hostname.replace(/^\[|\]$/g, '');
   const cure = "have its addresses added to the operator's providers.allowedCIDRs";
-  const family = isIP(address);
-  if (family === 0) {
+  if (isIP(address) === 0) {
     const name = hostname.replace(/\.$/, '');
     const inside = !name.includes('.') || insideSuffixes.some((suffix) => name.endsWith(suffix));
     if (!inside || allowedCIDRs.length > 0) return undefined;
     return `host ${hostname} is a name inside the cluster; use a public host, or ${cure}`;
   }
-  const type = family === 6 ? 'ipv6' : 'ipv4';
-  if (!privateAddresses.check(address, type) || blockList(allowedCIDRs).check(address, type)) return undefined;
-  return `address ${address} is private, local or reserved; use a public host, or ${cure}`;
+  const reason = addressCheck({ allowedCIDRs, deniedCIDRs: [] })(address);
+  return reason && `address ${address} is ${reason}; use a public host, or ${cure}`;
 }
-
-function blockList(cidrs: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [net = '', prefix] = cidr.split('/');
-    const family = isIP(net);
-    if (family !== 0) list.addSubnet(net, Number(prefix ?? (family === 6 ? 128 : 32)), family === 6 ? 'ipv6' : 'ipv4');
-  }
-  return list;
-}
-
-/** https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry. */
-const privateAddresses = blockList([
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '224.0.0.0/4',
-  '240.0.0.0/4',
-  '::/127',
-  'fc00::/7',
-  'fe80::/10',
-  'ff00::/8',
-]);
 
 function refuse(reason: 'InvalidSpec' | 'HostNotAllowed', message: string): ProviderAddress {
   return { ok: false, reason, message };

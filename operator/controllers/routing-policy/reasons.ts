@@ -52,7 +52,7 @@ export const policyReasons = {
     refused: false,
     stalled: true,
     description: "The Secret with a provider's key does not say that it may be sent to the provider's host.",
-    cure: 'Annotate the Secret with cadre.dev/hosts: HOST.',
+    cure: 'Annotate the Secret with cadre.dev/hosts: HOST, or HOST:PORT for one port only; commas separate several.',
   },
   WeakKey: {
     refused: false,

@@ -2,6 +2,7 @@ import { parseModelUri } from '../../../crds/model-uri.ts';
 import { hostsAnnotation } from '../../../crds/names.ts';
 import type { SpecializedModelSpec } from '../../../crds/v1alpha1/specialized-model.ts';
 import type { SecretView } from '../../context.ts';
+import { isSharedWith } from '../../shared-hosts.ts';
 import type { Problem } from './reasons.ts';
 
 type Credentials = NonNullable<SpecializedModelSpec['model']['credentials']>;
@@ -29,15 +30,9 @@ export function credentialsProblem(
     return { reason: 'SecretNotFound', message: `${field}: Secret ${name} has no key ${key}; add it or name another` };
   }
   const source = parseModelUri(uri);
-  if (source.scheme !== 'https' || isShared(metadata.annotations?.[hostsAnnotation], source.host)) return undefined;
+  if (source.scheme !== 'https' || isSharedWith(metadata, new URL(source.url))) return undefined;
   return {
     reason: 'SecretNotShared',
     message: `${field}: Secret ${name} may not be sent to ${source.host}; if it was meant for it, annotate it with ${hostsAnnotation}: ${source.host}`,
   };
-}
-
-/** A host without a port stands for all its ports. */
-function isShared(hosts: string | undefined, host: string): boolean {
-  const allowed = new Set((hosts ?? '').split(',').map((entry) => entry.trim().toLowerCase()));
-  return allowed.has(host) || allowed.has(host.replace(/:\d+$/, ''));
 }

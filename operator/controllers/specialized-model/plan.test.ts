@@ -32,6 +32,10 @@ const fromWeb = aModel().withWeights('https://weights.example.com:8443/a.gguf', 
   sha256: 'a'.repeat(64),
   credentials: { name: 'weights', key: 'token' },
 });
+const fromWebPlain = aModel().withWeights('https://weights.example.com/a.gguf', {
+  sha256: 'a'.repeat(64),
+  credentials: { name: 'weights', key: 'token' },
+});
 const fromHub = aModel().withWeights('hf://acme/a/a.gguf', {
   revision: 'a'.repeat(40),
   credentials: { name: 'weights', key: 'token' },
@@ -107,6 +111,12 @@ describe('the Secret of a model’s credentials', () => {
       'Accepted',
     ],
     ['was meant for this port', fromWeb, secret({ 'cadre.dev/hosts': 'weights.example.com:8443' }), 'Accepted'],
+    [
+      'was meant for the port of https',
+      fromWebPlain,
+      secret({ 'cadre.dev/hosts': 'weights.example.com:443' }),
+      'Accepted',
+    ],
   ])('%s', (_, builder, credentials, outcome) => {
     const got = plan(builder, { credentials });
     expect(got.state === 'Refused' ? got.problem.reason : got.state).toBe(outcome);

@@ -28,7 +28,7 @@ export const problemReasons = {
     refused: true,
     stalled: true,
     description: 'The Secret of spec.model.credentials does not say that it may be sent to the host of spec.model.uri.',
-    cure: 'Annotate the Secret with cadre.dev/hosts: HOST.',
+    cure: 'Annotate the Secret with cadre.dev/hosts: HOST, or HOST:PORT for one port only; commas separate several.',
   },
   SecretNotFound: {
     refused: true,
