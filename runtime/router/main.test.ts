@@ -158,8 +158,8 @@ describe('the router', () => {
     const release = Promise.withResolvers<void>();
     await using engine = await startEngine(async ({ body, response }) => {
       if (body['stream'] !== true) return json(vllmChat('hi'))({ response } as never);
-      const [first, ...others] = vllmStream(['a', 'b']).split(/(?<=\n\n)/);
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(first);
+      const [role, first, ...others] = vllmStream(['a', 'b']).split(/(?<=\n\n)/);
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`${role}${first}`);
       await release.promise;
       response.end(others.join(''));
     });
