@@ -33,6 +33,22 @@ describe('an upstream that wants to exhaust the router', () => {
     await until('the engine sees the connection end', () => engine.last.gone);
   });
 
+  it('by saying over and over who speaks is passed on', async () => {
+    const role = { choices: [{ index: 0, delta: { role: 'assistant', content: '' } }] };
+    await using engine = await startEngine(({ response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(`data: ${JSON.stringify(role)}\n\n`.repeat(100));
+    });
+    await using router = await startRouter({
+      routes: [aRoute([aModel('small')], { timeouts: { firstByteMs: 2_000, idleMs: 2_000, totalMs: 3_000 } })],
+      endpoints: { small: [engine.origin] },
+    });
+    const reply = await router.post(chat, ask({ stream: true }));
+    expect(reply.status).toBe(200);
+    expect(reply.text).toContain('"assistant"');
+    expect(reply.text).not.toContain('[DONE]');
+  });
+
   it('by a list of vectors without end is cut off', async () => {
     await using engine = await startEngine(({ response }) => {
       response.writeHead(200, { 'content-type': 'application/json' });

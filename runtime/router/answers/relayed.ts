@@ -20,6 +20,11 @@ const eventEnd = Buffer.from('\n\n');
 const doneEvent = Buffer.from('data: [DONE]\n\n');
 const modelName = [Buffer.from('model')];
 
+/** So many pieces are held back while nothing of the answer comes; an upstream must not fill the memory with them. */
+const mostHeld = 64;
+/** Who speaks takes a few hundred bytes to say. */
+const largestOpening = 4096;
+
 /** Where a stream goes. */
 export interface Sink {
   /** Called once, before the first byte: from here on nobody else can answer. */
@@ -107,7 +112,7 @@ export class RelayedAnswer implements AnswerReader {
       return;
     }
     let { data } = event;
-    this.#answering ||= !isOpeningEvent(data);
+    this.#answering ||= this.#pieces.length >= mostHeld || data.length > largestOpening || !isOpeningEvent(data);
     if (!looksLikeObject(data)) {
       this.#verdict = invalidAnswer(backend, 'sent an event that is not a JSON object');
       return;
