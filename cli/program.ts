@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { enginePort, sidecarPort, tokenVariable } from '../crds/names.ts';
+import { drainKeyVariable, enginePort, sidecarPort, tokenVariable } from '../crds/names.ts';
 import { type EngineType, engineTypes, type Task, tasks } from '../crds/v1alpha1/specialized-model.ts';
 import pkg from '../package.json' with { type: 'json' };
 import { createLogger, type LogLevel, logLevels } from '../process/logger.ts';
@@ -127,7 +127,8 @@ interface SidecarFlags extends Common {
 }
 
 function sidecar(): Command {
-  return subcommand('sidecar', 'Stands beside an engine: warms it up, says when it is ready, drains it.')
+  const does = 'Stands beside an engine: warms it up, says when it is ready, drains it.';
+  return subcommand('sidecar', `${does} Key that a call of /drain must show: $${drainKeyVariable}.`)
     .addOption(must(new Option('--engine <type>', 'engine beside it').choices(engineTypes)))
     .addOption(must(new Option('--model <name>', 'model name that the engine serves')))
     .addOption(must(new Option('--task <task>', 'what the model is for').choices(tasks)))
@@ -146,6 +147,7 @@ function sidecar(): Command {
     .action(async ({ logLevel, drainDelay, drainDeadline, ...flags }: SidecarFlags) => {
       const { runSidecar } = await import('../runtime/sidecar/main.ts');
       const times = { drainDelayMs: drainDelay, drainDeadlineMs: drainDeadline };
-      await runSidecar({ ...flags, ...times, ...start('sidecar', { logLevel }) });
+      const drainKey = process.env[drainKeyVariable];
+      await runSidecar({ ...flags, ...times, drainKey, ...start('sidecar', { logLevel }) });
     });
 }

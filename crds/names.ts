@@ -37,6 +37,10 @@ export const sidecarContainer = 'sidecar';
 export const loaderContainer = 'loader';
 /** Where the sidecar waits, when it is called, until nothing is in flight: the engine's preStop hook calls it. */
 export const drainPath = '/drain';
+/** Header with the model's drain key: nobody else may make a pod unready. Lower-case, as Node gives it. */
+export const drainKeyHeader = 'x-cadre-drain';
+/** By which the sidecar gets that key. */
+export const drainKeyVariable = 'CADRE_DRAIN_KEY';
 /** By which the loader gets its token: arguments are visible to everybody on the node. */
 export const tokenVariable = 'CADRE_MODEL_TOKEN';
 /** Where the weights are mounted, read-only, in the engine's container. */

@@ -1,5 +1,6 @@
 import type { V1Container, V1ResourceRequirements } from '@kubernetes/client-node';
 import {
+  drainKeyHeader,
   drainPath,
   engineContainer,
   enginePort,
@@ -17,7 +18,7 @@ import { restricted } from './security.ts';
 export function engine(
   spec: SpecializedModelSpec,
   own: EngineContainer,
-  { image, profile }: { image: string; profile: GpuProfile | undefined },
+  { image, profile, drainKey }: { image: string; profile: GpuProfile | undefined; drainKey: string },
 ): Json<V1Container> {
   return {
     name: engineContainer,
@@ -30,7 +31,15 @@ export function engine(
     startupProbe: own.startupProbe,
     livenessProbe: own.livenessProbe,
     // Neither engine finishes what is in flight when it is told to stop.
-    lifecycle: { preStop: { httpGet: { path: drainPath, port: sidecarPort } } },
+    lifecycle: {
+      preStop: {
+        httpGet: {
+          path: drainPath,
+          port: sidecarPort,
+          httpHeaders: [{ name: drainKeyHeader, value: drainKey }],
+        },
+      },
+    },
     // The last lines of its log become its last words in the status.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [

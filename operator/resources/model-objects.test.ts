@@ -72,6 +72,20 @@ describe('the pod of a model', () => {
     expect(readers.map(({ name }) => name)).toEqual(['loader']);
   });
 
+  it('is drained by whoever shows the key that its sidecar got, which no change of the model changes', () => {
+    const keys = (model: ModelBuilder) => {
+      const pod = podOf(model)?.spec;
+      const sidecar = pod?.initContainers?.find(({ name }) => name === 'sidecar');
+      const got = sidecar?.env?.find(({ name }) => name === 'CADRE_DRAIN_KEY')?.value;
+      return [got, pod?.containers[0]?.lifecycle?.preStop?.httpGet?.httpHeaders];
+    };
+    const [key, headers] = keys(aModel());
+    expect(key).toMatch(/^[0-9a-f]{32}$/);
+    expect(headers).toEqual([{ name: 'x-cadre-drain', value: key }]);
+    expect(keys(aModel().withSpec({ task: 'Generation', replicas: 7 }))).toEqual([key, headers]);
+    expect(keys(aModel('other'))[0]).not.toBe(key);
+  });
+
   it('has time to drain: what the endpoints take, what requests take, what the engine takes, and ten seconds', () => {
     expect(podOf(aModel())?.spec?.terminationGracePeriodSeconds).toBe(5 + 60 + 5 + 10);
     expect(podOf(aModel().withEngine('VLLM'))?.spec?.terminationGracePeriodSeconds).toBe(5 + 60 + 15 + 10);

@@ -6,6 +6,7 @@ import type { Json } from '../../kube/types.ts';
 import type { GpuProfile, OperatorConfig } from '../config.ts';
 import { engines } from '../engines/registry.ts';
 import { modelLabels, modelSelector } from './child.ts';
+import { drainKey } from './drain-key.ts';
 import { engine } from './engine-container.ts';
 import { loader } from './loader-container.ts';
 import { restrictedPod } from './security.ts';
@@ -35,7 +36,7 @@ export function podTemplate(
     securityContext: restrictedPod,
     terminationGracePeriodSeconds: delaySeconds + deadlineSeconds + server.shutdownSeconds + graceMarginSeconds,
     initContainers: [loader(spec, place, config), sidecar(model, config)],
-    containers: [engine(spec, own, { image, profile })],
+    containers: [engine(spec, own, { image, profile, drainKey: drainKey(metadata.uid) })],
     volumes: [{ name: 'models', ...place.volume }, { name: 'tmp', emptyDir: {} }, ...own.volumes],
     topologySpreadConstraints: ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map((topologyKey) => ({
       topologyKey,

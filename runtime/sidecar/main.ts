@@ -1,5 +1,6 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { drainPath } from '../../crds/names.ts';
+import { drainKeyHeader, drainPath } from '../../crds/names.ts';
 import { errorMessage } from '../../process/errors.ts';
 import { answerProbe, listen } from '../../process/probes.ts';
 import { type DrainResult, drain } from './drain.ts';
@@ -65,7 +66,7 @@ export async function runSidecar(options: SidecarOptions): Promise<void> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?', 1)[0];
     if (path === '/metrics') void relayMetrics(client, metrics, response);
-    else if (path === drainPath) void answerDrain(drainOnce, request, response);
+    else if (path === drainPath) void answerDrain(drainOnce, options.drainKey, request, response);
     else if (!answerProbe(probes, request, response))
       response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n');
   });
@@ -102,6 +103,7 @@ async function startDrain(options: SidecarOptions, client: EngineClient, pollMs:
 /** GET, because it is what a preStop hook sends. All callers wait for the one drain. */
 async function answerDrain(
   drainOnce: () => Promise<DrainResult>,
+  key: string | undefined,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -109,8 +111,21 @@ async function answerDrain(
     response.writeHead(405, { allow: 'GET, POST' }).end();
     return;
   }
+  if (key !== undefined && !isSameText(request.headers[drainKeyHeader], key)) {
+    response
+      .writeHead(403, { 'content-type': 'text/plain' })
+      .end(`the header ${drainKeyHeader} must be the drain key\n`);
+    return;
+  }
   const result = await drainOnce();
   response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(result)}\n`);
+}
+
+/** Takes as long whichever character differs. */
+function isSameText(given: string | string[] | undefined, key: string): boolean {
+  if (typeof given !== 'string') return false;
+  const [a, b] = [given, key].map((text) => createHash('sha256').update(text).digest()) as [Buffer, Buffer];
+  return timingSafeEqual(a, b);
 }
 
 async function relayMetrics(

@@ -19,6 +19,11 @@ export interface SidecarOptions {
   drainDelayMs: number;
   /** `--drain-deadline`: how long a drain may take in all, the delay included, in milliseconds. */
   drainDeadlineMs: number;
+  /**
+   * `CADRE_DRAIN_KEY`: who calls `/drain` must send it as the header `x-cadre-drain`, else is answered 403. Unset: anybody
+   * may drain, for use by hand.
+   */
+  drainKey?: string | undefined;
   log: Logger;
   /** The sidecar ends when it aborts. */
   signal: AbortSignal;

@@ -8,7 +8,7 @@ import { runSidecar } from './main.ts';
 import type { SidecarOptions } from './options.ts';
 
 interface Sidecar {
-  get: (path: string) => Promise<{ status: number; text: string }>;
+  get: (path: string, headers?: Record<string, string>) => Promise<{ status: number; text: string }>;
   ready: () => Promise<string>;
   stop: () => void;
   ended: Promise<void>;
@@ -56,8 +56,8 @@ async function besides(
     await ended;
   });
   const own = `http://127.0.0.1:${await listening}`;
-  const get = async (path: string) => {
-    const response = await fetch(`${own}${path}`);
+  const get = async (path: string, headers: Record<string, string> = {}) => {
+    const response = await fetch(`${own}${path}`, { headers });
     return { status: response.status, text: await response.text() };
   };
   return {
@@ -204,6 +204,20 @@ describe('draining', () => {
     },
     60_000,
   );
+
+  it('is for who has the key, where there is one: nobody else makes the pod unready', async () => {
+    const sim = await engineOf('LlamaCpp');
+    const sidecar = await besides(sim.port, 'LlamaCpp', 'Generation', { drainKey: '5f3a' });
+    await until(sidecar.ready, isReady);
+    for (const key of [undefined, '', '5f3', '5f3a5']) {
+      const refused = await sidecar.get('/drain', key === undefined ? {} : { 'x-cadre-drain': key });
+      expect(refused).toEqual({ status: 403, text: 'the header x-cadre-drain must be the drain key\n' });
+    }
+    expect(await sidecar.ready()).toBe('ready');
+    expect((await sidecar.get('/metrics')).text).toContain('cadre_engine_draining 0');
+    expect((await sidecar.get('/drain', { 'X-Cadre-Drain': '5f3a' })).status).toBe(200);
+    expect(await sidecar.ready()).toBe('draining');
+  });
 
   it('ends at its deadline, and says what is still in flight', async () => {
     const sim = await engineOf('VLLM', { env: slow });
