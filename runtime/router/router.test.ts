@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../kube/testing/until.ts';
 import { llamaStream, vllmChat } from './testing/answers.ts';
-import { json, startEngine, stream } from './testing/engine.ts';
+import { event, json, startEngine, stream } from './testing/engine.ts';
 import { aModel, aProvider, aRoute, clientKey, sha256, startRouter } from './testing/router.ts';
 
 const chat = '/v1/chat/completions';
@@ -332,6 +332,37 @@ describe('metering', () => {
     expect(router.logged()).toContain('"key":"web"');
     expect(router.logged()).not.toContain('a secret thing');
     expect(router.logged()).not.toContain(clientKey);
+  });
+
+  it.each([400, 404, 429, 500, 503, 504])(
+    'logs that a backend answered %i, not its words, which may repeat a prompt or an answer',
+    async (status) => {
+      const error = { message: 'can not parse: a secret thing', type: 'a secret type', code: 'a secret code' };
+      await using engine = await startEngine(json({ error }, status));
+      await using router = await startRouter({
+        routes: [aRoute([aModel('gone'), aModel('small')])],
+        endpoints: { small: [engine.origin] },
+      });
+      const reply = await router.post(chat, ask());
+      expect(reply.json.error.message).toContain('a secret thing');
+      expect(router.logged()).toContain(`"why":"answered with status ${status}"`);
+      expect(router.logged()).not.toContain('secret');
+    },
+  );
+
+  it('logs that a backend sent an error as its answer, not its words', async () => {
+    const error = { message: 'a secret thing', code: 500 };
+    for (const streamed of [false, true]) {
+      await using engine = await startEngine(streamed ? stream(event({ error })) : json({ error }));
+      await using router = await startRouter({
+        routes: [aRoute([aModel('small')])],
+        endpoints: { small: [engine.origin] },
+      });
+      const reply = await router.post(chat, ask({ stream: streamed }));
+      expect(reply.status).toBe(502);
+      expect(router.logged()).toContain('"why":"answered with an error, as of status 500"');
+      expect(router.logged()).not.toContain('secret');
+    }
   });
 
   it('answers the probes on the same port when they have none of their own', async () => {

@@ -46,6 +46,6 @@ function describe({ backend, upstream, failure, cause }: Exchange['attempts'][nu
     backend: backend.name,
     endpoint: upstream?.origin,
     outcome: failure?.reason ?? 'Answered',
-    why: cause?.message ?? failure?.error.message,
+    why: cause?.message ?? failure?.why ?? failure?.error.message,
   };
 }

@@ -30,6 +30,8 @@ export interface Failure {
   retry: 'Endpoint' | 'Backend' | 'Nowhere';
   /** What the client is told when nobody does better. */
   error: ApiError;
+  /** What the log says in place of `error` where that has the backend's own words: they may repeat a prompt or an answer. */
+  why?: string;
 }
 
 /** Nothing answers there, or not any more. */

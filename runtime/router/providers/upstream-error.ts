@@ -40,6 +40,10 @@ function readUpstreamError(body: string): UpstreamError {
 
 /** What an answer of another status than 2xx means. `retryAfter` is the header of that name. */
 export function statusFailure(backend: string, status: number, body: string, retryAfter: string | undefined): Failure {
+  return { ...meaning(backend, status, body, retryAfter), why: `answered with status ${status}` };
+}
+
+function meaning(backend: string, status: number, body: string, retryAfter: string | undefined): Omit<Failure, 'why'> {
   if (status >= 300 && status < 400) {
     const error = badGateway(backend, `answered with a redirect (${status}), which is not followed: correct its URL`);
     return { reason: 'Redirected', retry: 'Backend', error };
@@ -106,11 +110,12 @@ export function statusFailure(backend: string, status: number, body: string, ret
 export function eventFailure(backend: string, event: string): Failure {
   const { code, type, message } = readUpstreamError(event);
   const named = Number(code);
-  if (Number.isInteger(named) && named >= 400 && named < 600) return statusFailure(backend, named, event, undefined);
   const busy = /overloaded|unavailable|capacity|busy/i.test(`${type} ${code} ${message}`);
   const limited = /rate_limit|quota/i.test(`${type} ${code}`);
   const denied = /api_key|authentication|permission/i.test(`${type} ${code}`);
-  return statusFailure(backend, denied ? 401 : limited ? 429 : busy ? 503 : 500, event, undefined);
+  const isNamed = Number.isInteger(named) && named >= 400 && named < 600;
+  const status = isNamed ? named : denied ? 401 : limited ? 429 : busy ? 503 : 500;
+  return { ...meaning(backend, status, event, undefined), why: `answered with an error, as of status ${status}` };
 }
 
 /** Seconds or an HTTP date (RFC 9110, section 10.2.3), at most an hour. */
