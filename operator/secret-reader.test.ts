@@ -10,14 +10,17 @@ const other = { controller: 'routing-policy', key: 'support/other' };
 /** An API server that has the Secrets in `stored`, by `namespace/name`, each with its resourceVersion. */
 function anApiServer() {
   const stored = new Map<string, string | KubeError>();
-  const seen = { reads: [] as string[], most: 0 };
-  let open = 0;
+  const seen = { reads: [] as string[], most: 0, mostOf: new Map<string, number>() };
+  const open: string[] = [];
   const cluster: Pick<Cluster, 'get'> = {
     async get<T extends KubeObject>(_: unknown, name: string, namespace = ''): Promise<T> {
       seen.reads.push(name);
-      seen.most = Math.max(seen.most, ++open);
+      open.push(namespace);
+      seen.most = Math.max(seen.most, open.length);
+      const ofNamespace = open.filter((at) => at === namespace).length;
+      seen.mostOf.set(namespace, Math.max(seen.mostOf.get(namespace) ?? 0, ofNamespace));
       await new Promise((resolve) => setTimeout(resolve, 10));
-      open--;
+      open.splice(open.indexOf(namespace), 1);
       const version = stored.get(`${namespace}/${name}`);
       if (version === undefined) throw new KubeError('NotFound', `get secrets ${name}: not found`);
       if (version instanceof KubeError) throw version;
@@ -151,10 +154,55 @@ describe('Secrets that objects name', () => {
   });
 
   it('are read a few at a time, and all of them', async () => {
-    for (let i = 0; i < 20; i++) secrets.view('support', `key-${i}`, reader);
+    for (let i = 0; i < 20; i++) secrets.view(`team-${i % 4}`, `key-${i}`, reader);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(api.seen.most).toBe(3);
     expect(new Set(api.seen.reads).size).toBe(20);
+  });
+
+  it('that are missing by the thousand in one namespace delay nobody in another', async () => {
+    for (let i = 0; i < 5_000; i++) secrets.view('crowd', `crowd-${i}`, { controller: 'c', key: `crowd/${i % 100}` });
+    secrets.view('support', 'key', reader);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(api.seen.reads).toContain('key');
+    await vi.advanceTimersByTimeAsync(9_950);
+    api.stored.set('support/key', '1');
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(secrets.view('support', 'key', reader)).toMatchObject({ state: 'Present' });
+    expect(api.seen.mostOf.get('crowd')).toBe(2);
+  });
+
+  it('of namespaces that all have many are read in turns', async () => {
+    const teams = ['a', 'b', 'c', 'd'];
+    for (const team of teams) for (let i = 0; i < 500; i++) secrets.view(team, `${team}-${i}`, reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    const reads = teams.map((team) => api.seen.reads.filter((name) => name.startsWith(team)).length);
+    expect(Math.min(...reads)).toBeGreaterThan(50);
+    expect(Math.max(...reads) - Math.min(...reads)).toBeLessThanOrEqual(2);
+  });
+
+  it('that are missing by the thousand are read again and again, each as often as the others, at most 20 a second', async () => {
+    for (let i = 0; i < 1_000; i++) secrets.view('crowd', `crowd-${i}`, reader);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(new Set(api.seen.reads).size).toBe(1_000);
+    api.seen.reads.length = 0;
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(new Set(api.seen.reads).size).toBe(1_000);
+    expect(api.seen.reads.length).toBeLessThanOrEqual(600 * 20);
+    const times = Map.groupBy(api.seen.reads, (name) => name)
+      .values()
+      .map((reads) => reads.length)
+      .toArray();
+    expect(Math.max(...times) - Math.min(...times)).toBeLessThanOrEqual(2);
+  });
+
+  it('are noticed within ten seconds also where a namespace misses a hundred', async () => {
+    for (let i = 0; i < 100; i++) secrets.view('support', `key-${i}`, reader);
+    await vi.advanceTimersByTimeAsync(60_000);
+    for (let i = 0; i < 100; i++) api.stored.set(`support/key-${i}`, '1');
+    await vi.advanceTimersByTimeAsync(10_000);
+    const states = Array.from({ length: 100 }, (_, i) => secrets.view('support', `key-${i}`, reader).state);
+    expect(new Set(states)).toEqual(new Set(['Present']));
   });
 
   it('are kept without what nobody reads', async () => {

@@ -13,12 +13,17 @@ export interface SecretReaderOptions {
   /** Called for each object that named a Secret when something about the Secret changed. */
   changed: (reader: Reader) => void;
   log: Logger;
-  /** Milliseconds until a Secret that is missing, or could not be read, is read again. Default 5 s. */
+  /**
+   * Milliseconds until a Secret that is missing, or could not be read, is read again; longer where a namespace has very many
+   * of them. Default 5 s.
+   */
   missingMs?: number;
   /** Milliseconds until one that is there is read again. Default 60 s. */
   presentMs?: number;
   /** Reads at a time. Default 8. */
   concurrency?: number;
+  /** Of those, how many may be in one namespace. Default 2. */
+  namespaceConcurrency?: number;
 }
 
 interface Entry {
@@ -26,35 +31,44 @@ interface Entry {
   name: string;
   view: SecretView;
   readers: Map<string, Reader>;
-  /** When to read it next, on the monotonic clock. */
-  due: number;
+  /** Until it is due again. */
+  timer?: NodeJS.Timeout;
 }
+
+/** The Secrets of one namespace: their authors share its turns, and take none of another's. */
+interface Lane {
+  /** Those due, in the order in which they became so. */
+  waiting: Set<Entry>;
+  /** Those that were not there when they were read last. */
+  absent: Set<Entry>;
+  reading: number;
+  /** How many are known. */
+  size: number;
+}
+
+/** Milliseconds between two reads of absent Secrets of one namespace, on average: up to 100 of them are read each 5 s. */
+const absentPaceMs = 50;
 
 /**
  * Reads the Secrets that objects name, again and again, because the operator may neither list nor watch them. One that no
- * object names any more is not read again. `clear` forgets all of them, when the work ends.
+ * object names any more is not read again. Namespaces take turns, so that names without a Secret in one delay no other.
+ * `clear` forgets all of them, when the work ends.
  */
 export function createSecretReader(
   options: SecretReaderOptions,
 ): SecretReader & { clear(): void; readonly size: number } {
-  const { cluster, changed, log, missingMs = 5_000, presentMs = 60_000, concurrency = 8 } = options;
+  const { cluster, changed, log, missingMs = 5_000, presentMs = 60_000 } = options;
+  const { concurrency = 8, namespaceConcurrency = 2 } = options;
   const entries = new Map<string, Entry>();
-  let timer: NodeJS.Timeout | undefined;
-  let wakesAt = Number.POSITIVE_INFINITY;
+  const lanes = new Map<string, Lane>();
+  /** Lanes in which an entry waits, the next in turn first. */
+  const turns = new Set<Lane>();
   const namedBy = new Map<string, Set<Entry>>();
   let reading = 0;
-  /** Some that are due wait for a read to end. */
-  let backlog = false;
 
   return {
     view(namespace, name, reader) {
-      const key = `${namespace}/${name}`;
-      let entry = entries.get(key);
-      if (!entry) {
-        entry = { namespace, name, view: { state: 'Unknown' }, readers: new Map(), due: performance.now() };
-        entries.set(key, entry);
-        wakeAt(entry.due);
-      }
+      const entry = entries.get(keyOf({ namespace, name })) ?? add(namespace, name);
       const id = readerId(reader);
       entry.readers.set(id, reader);
       const named = namedBy.get(id) ?? new Set();
@@ -68,9 +82,10 @@ export function createSecretReader(
       namedBy.delete(id);
     },
     clear() {
-      clearTimeout(timer);
-      wakesAt = Number.POSITIVE_INFINITY;
+      for (const entry of entries.values()) clearTimeout(entry.timer);
       entries.clear();
+      lanes.clear();
+      turns.clear();
       namedBy.clear();
     },
     get size() {
@@ -78,43 +93,73 @@ export function createSecretReader(
     },
   };
 
-  function wakeAt(time: number): void {
-    if (time >= wakesAt) return;
-    wakesAt = time;
-    clearTimeout(timer);
-    timer = setTimeout(wake, Math.max(0, time - performance.now()));
-    timer.unref();
+  function add(namespace: string, name: string): Entry {
+    const entry: Entry = { namespace, name, view: { state: 'Unknown' }, readers: new Map() };
+    const lane = lanes.get(namespace) ?? { waiting: new Set(), absent: new Set(), reading: 0, size: 0 };
+    lanes.set(namespace, lane);
+    entries.set(keyOf(entry), entry);
+    lane.size++;
+    readAfter(0, entry, lane);
+    return entry;
   }
 
-  function wake(): void {
-    wakesAt = Number.POSITIVE_INFINITY;
-    backlog = false;
-    const now = performance.now();
-    let next = Number.POSITIVE_INFINITY;
-    for (const [key, entry] of entries) {
-      if (entry.due > now) next = Math.min(next, entry.due);
-      else if (entry.readers.size === 0) entries.delete(key);
-      else if (reading < concurrency) {
-        entry.due = Number.POSITIVE_INFINITY;
-        void read(key, entry);
-      } else backlog = true;
+  function remove(entry: Entry, lane: Lane): void {
+    entries.delete(keyOf(entry));
+    lane.absent.delete(entry);
+    lane.size--;
+    if (lane.size === 0) lanes.delete(entry.namespace);
+  }
+
+  function readAfter(ms: number, entry: Entry, lane: Lane): void {
+    entry.timer = setTimeout(() => {
+      lane.waiting.add(entry);
+      turns.add(lane);
+      readNext();
+    }, ms).unref();
+  }
+
+  /** Fills the free slots. */
+  function readNext(): void {
+    while (reading < concurrency) {
+      const lane = nextLane();
+      const [entry] = lane?.waiting ?? [];
+      if (!lane || !entry) return;
+      lane.waiting.delete(entry);
+      // To the end of the turns, while there is more to read.
+      turns.delete(lane);
+      if (lane.waiting.size > 0) turns.add(lane);
+      if (entry.readers.size === 0) remove(entry, lane);
+      else void read(entry, lane);
     }
-    wakeAt(next);
   }
 
-  async function read(key: string, entry: Entry): Promise<void> {
+  function nextLane(): Lane | undefined {
+    for (const lane of turns) if (lane.reading < namespaceConcurrency) return lane;
+    return undefined;
+  }
+
+  async function read(entry: Entry, lane: Lane): Promise<void> {
     reading++;
+    lane.reading++;
     const before = entry.view;
     entry.view = await look(entry);
     reading--;
-    // Cleared meanwhile.
-    if (entries.get(key) !== entry) return;
-    // Present ones a little early, so that those read together drift apart.
-    const wait = entry.view.state === 'Present' ? presentMs * (0.9 + Math.random() / 10) : missingMs;
-    entry.due = performance.now() + wait;
-    wakeAt(backlog ? performance.now() : entry.due);
-    if (isSame(before, entry.view)) return;
+    lane.reading--;
+    const wasCleared = entries.get(keyOf(entry)) !== entry;
+    if (!wasCleared) {
+      if (entry.view.state === 'Present') lane.absent.delete(entry);
+      else lane.absent.add(entry);
+      readAfter(waitMs(entry, lane), entry, lane);
+    }
+    readNext();
+    if (wasCleared || isSame(before, entry.view)) return;
     for (const reader of entry.readers.values()) changed(reader);
+  }
+
+  function waitMs({ view }: Entry, lane: Lane): number {
+    // Present ones a little early, so that those read together drift apart.
+    if (view.state === 'Present') return presentMs * (0.9 + Math.random() / 10);
+    return Math.max(missingMs, lane.absent.size * absentPaceMs);
   }
 
   async function look({ namespace, name, view }: Entry): Promise<SecretView> {
@@ -129,6 +174,10 @@ export function createSecretReader(
       return view.state === 'Unknown' ? { state: 'Unknown', problem: errorMessage(error) } : view;
     }
   }
+}
+
+function keyOf({ namespace, name }: { namespace: string; name: string }): string {
+  return `${namespace}/${name}`;
 }
 
 function readerId({ controller, key }: Reader): string {
