@@ -49,7 +49,8 @@ export type SecretView =
 
 /**
  * The Secrets that objects name. `view` answers at once from what was last read; naming a Secret makes it be read again,
- * every 5 s while it is missing and every 60 s while it is there, and the object be reconciled when it changed.
+ * every 5 s while it is missing (less often where a namespace misses more than 100) and every 60 s while it is there, and the
+ * object be reconciled when it changed.
  */
 export interface SecretReader {
   view(namespace: string, name: string, reader: { controller: string; key: string }): SecretView;
