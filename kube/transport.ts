@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import type { buildConnector as BuildConnector, Dispatcher, Pool as UndiciPool } from 'undici';
 import type { Credentials, TlsMaterial } from './credentials.ts';
 import { errorOfAnswer, KubeError } from './errors.ts';
@@ -124,7 +125,14 @@ function rotatingConnector(credentials: Credentials): BuildConnector.connector {
       if (current !== material) {
         material = current;
         const limits = { timeout: connectMs, keepAliveInitialDelay: keepAliveMs };
-        connect = buildConnector({ ...current, ...limits, allowH2: false });
+        // One context for all connections: making one costs 1 ms and 200 kB.
+        const { servername, rejectUnauthorized, ...keys } = current;
+        const secureContext = createSecureContext(keys);
+        const checks = {
+          ...(servername !== undefined && { servername }),
+          ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+        };
+        connect = buildConnector({ ...checks, secureContext, ...limits, allowH2: false });
       }
     } catch (error) {
       callback(error instanceof Error ? error : new Error(String(error)), null);
