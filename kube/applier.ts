@@ -91,7 +91,7 @@ export class Applier {
    * was wrong in a way that its next event will cure.
    */
   async apply(resource: Resource, desired: KubeObject, live: KubeObject | undefined): Promise<Outcome> {
-    const hash = hashOf(desired);
+    const hash = intentOf(desired);
     const memory = `${resource.plural}/${keyOf(desired)}`;
     if (live) this.#guard(desired, live);
     // Whatever is being deleted can't be kept; it is made anew once it is gone.
@@ -230,6 +230,17 @@ export class Applier {
 /** The controller among the owners, else the first. */
 function ownerOf({ metadata }: KubeObject): OwnerReference | undefined {
   return metadata.ownerReferences?.find(({ controller }) => controller) ?? metadata.ownerReferences?.[0];
+}
+
+const intents = new WeakMap<KubeObject, string>();
+
+/** The hash of a desired object; whoever applies the same object again must not have changed it. */
+function intentOf(desired: KubeObject): string {
+  const known = intents.get(desired);
+  if (known !== undefined) return known;
+  const hash = hashOf(desired);
+  intents.set(desired, hash);
+  return hash;
 }
 
 /** Builders give their fields in a fixed order: no sorting is needed for equal intents to have equal hashes. */

@@ -20,6 +20,7 @@ import { customResources } from './custom-resources.ts';
 import {
   isStatusOnly,
   modelsOfChild,
+  modelsOfDeployment,
   modelsOfNode,
   policiesOfModel,
   policiesOfPolicy,
@@ -113,11 +114,14 @@ export function createControllers({
     toPolicies(policiesOfModel(change, caches));
   });
   const { deployments, services, serviceAccounts, podDisruptionBudgets, networkPolicies, pods } = reflectors;
-  for (const child of [deployments, services, serviceAccounts, networkPolicies] as Reflector<KubeObject>[]) {
+  for (const child of [services, serviceAccounts, networkPolicies] as Reflector<KubeObject>[]) {
     child.onChange((change) => {
       if (!isOwn(child.resource, change)) toModels(modelsOfChild(change));
     });
   }
+  deployments.onChange((change) => {
+    if (!isOwn(resources.deployments, change)) toModels(modelsOfDeployment(change));
+  });
   // Its status changes with every pod, and nobody reads it.
   podDisruptionBudgets.onChange((change) => {
     if (!isStatusOnly(change) && !isOwn(resources.podDisruptionBudgets, change)) toModels(modelsOfChild(change));

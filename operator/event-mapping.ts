@@ -1,7 +1,7 @@
 import { modelLabel } from '../crds/names.ts';
 import type { RoutingPolicy, SpecializedModel } from '../crds/v1alpha1/kinds.ts';
 import { type Change, type KubeObject, keyOf, type ObjectKey, type ObjectMeta } from '../kube/types.ts';
-import type { Caches, Node, Secret } from './context.ts';
+import type { Caches, Deployment, Node, Secret } from './context.ts';
 import { shortNameOf } from './controllers/routing-policy/names.ts';
 import { policyOf } from './controllers/routing-policy/route-secret.ts';
 
@@ -41,6 +41,23 @@ export function isStatusOnly({ before, after }: { before?: Described; after?: De
     return JSON.stringify([generation, labels, annotations, ownerReferences, deletionTimestamp]);
   };
   return wanted(before) === wanted(after);
+}
+
+/** Models that a change of a Deployment concerns. Its counts are not read, the pods are. */
+export function modelsOfDeployment(change: Change<Deployment>): ObjectKey[] {
+  const { before, after } = change;
+  if (before && after && isStatusOnly(change) && deploymentFailures(before) === deploymentFailures(after)) return [];
+  return modelsOfChild(change);
+}
+
+/** What of a Deployment's status is a model's problem. */
+function deploymentFailures({ metadata, status }: Deployment): string {
+  if (status?.observedGeneration !== metadata.generation) return '';
+  const failures = status?.conditions?.filter(
+    ({ type, status: is, reason }) =>
+      (type === 'ReplicaFailure' && is === 'True') || (type === 'Progressing' && reason === 'ProgressDeadlineExceeded'),
+  );
+  return (failures ?? []).map(({ type, message }) => `${type} ${message}`).join();
 }
 
 /** Models that a change of a node concerns: those that are not ready, for which it may be the reason or the cure. */

@@ -9,14 +9,14 @@ describe('what stays in memory', () => {
   it('of a child is all but its status', () => {
     const spec = { ports: [{ name: 'http', port: 8000 }] };
     const service = { apiVersion: 'v1', kind: 'Service', metadata, spec, status: { loadBalancer: {} } } as Service;
-    expect(slimChild(service)).toEqual({ apiVersion: 'v1', kind: 'Service', metadata, spec });
+    expect(slimChild(service, undefined)).toEqual({ apiVersion: 'v1', kind: 'Service', metadata, spec });
   });
 
   it('of a Deployment is its spec and what its conditions say', () => {
     const condition = { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: 'well' };
     const status = { observedGeneration: 2, replicas: 3, conditions: [{ ...condition, lastUpdateTime: 't' }] };
     const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec: { replicas: 3 }, status };
-    expect(slimDeployment(deployment as unknown as Deployment)).toEqual({
+    expect(slimDeployment(deployment as unknown as Deployment, undefined)).toEqual({
       ...deployment,
       status: { observedGeneration: 2, conditions: [condition] },
     });

@@ -1,47 +1,58 @@
-import type { KubeObject, ObjectMeta } from '../kube/types.ts';
+import { type KubeObject, keyOf, type ObjectMeta, type Store } from '../kube/types.ts';
 import type { Deployment, Node, Pod } from './context.ts';
+import { shared, sharedDeep } from './sharing.ts';
 
 /*
  * What of an object stays in memory: thousands do, and most of what is in them nobody reads. Objects are built anew rather
- * than cut, because V8 turns an object that lost a property into a hash table several times its size.
+ * than cut, because V8 turns an object that lost a property into a hash table several times its size. What they have in common
+ * they share (`sharing.ts`).
+ *
+ * While the generation of an object is the same, so is its `spec`: the very object. Most events are about its status.
  */
 
-/** A child whose status nobody reads. */
-export function slimChild<T extends KubeObject>(object: T & { status?: unknown }): T {
-  const { apiVersion, kind, metadata, status: _, ...rest } = object;
-  const shaped = { apiVersion: shared(apiVersion), kind: shared(kind), metadata: slimMetadata(metadata) };
-  return { ...shaped, ...share(rest) } as unknown as T;
+/** Keeps what of an object stays in memory; `before` is what is kept of it now. */
+export type Slim<T> = (object: T, before: T | undefined) => T;
+
+/** A transform for a reflector whose store is made only after it. */
+export function slimming<T extends KubeObject>(slim: Slim<T>, store: () => Store<T>): (object: T) => T {
+  return (object) => slim(object, store().get(keyOf(object)));
 }
 
-export function slimDeployment({ apiVersion, kind, metadata, spec, status }: Deployment): Deployment {
+/** A child whose status nobody reads. */
+export function slimChild<T extends KubeObject>(
+  object: T & { status?: unknown; spec?: unknown },
+  before: T | undefined,
+): T {
+  const { apiVersion, kind, metadata, status: _, spec, ...rest } = object;
+  return {
+    apiVersion: shared(apiVersion),
+    kind: shared(kind),
+    metadata: slimMetadata(metadata),
+    ...(spec !== undefined && { spec: specOf(object, before) }),
+    ...sharedDeep(rest),
+  } as unknown as T;
+}
+
+export function slimDeployment(deployment: Deployment, before: Deployment | undefined): Deployment {
+  const { apiVersion, kind, metadata, status } = deployment;
   const { observedGeneration, conditions } = status ?? {};
   return {
     apiVersion: shared(apiVersion),
     kind: shared(kind),
     metadata: slimMetadata(metadata),
-    spec: share(spec),
-    status: share({
+    spec: specOf(deployment, before),
+    status: {
       observedGeneration,
-      conditions: conditions?.map(({ type, status: is, reason, message }) => ({ type, status: is, reason, message })),
-    }),
+      conditions: sharedDeep(conditions?.map(slimCondition)),
+    },
   } as unknown as Deployment;
 }
 
-/**
- * An object of ours. While its generation is the same, so is its `spec`, the very object: what was made of it once need not
- * be made again.
- */
+/** An object of ours. What was made of its spec once need not be made again. */
 export function slimOwn<T extends KubeObject & { spec: unknown }>(object: T, before: T | undefined): T {
-  const { apiVersion, kind, metadata, spec, ...rest } = object;
-  const isSame = before?.metadata.uid === metadata.uid && before?.metadata.generation === metadata.generation;
-  const kept = slimMetadata(metadata);
-  return {
-    apiVersion: shared(apiVersion),
-    kind: shared(kind),
-    metadata: kept,
-    spec: isSame ? before?.spec : spec,
-    ...rest,
-  } as T;
+  const { apiVersion, kind, metadata, spec: _, ...rest } = object;
+  const shaped = { apiVersion: shared(apiVersion), kind: shared(kind), metadata: slimMetadata(metadata) };
+  return { ...shaped, spec: specOf(object, before), ...rest } as unknown as T;
 }
 
 export function slimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
@@ -50,17 +61,37 @@ export function slimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod 
     apiVersion: shared(apiVersion),
     kind: shared(kind),
     metadata: slimMetadata(metadata),
-    spec: share({
+    spec: {
       nodeName: spec?.nodeName,
-      containers: spec?.containers?.map(slimContainer),
-      initContainers: spec?.initContainers?.map(slimContainer),
-    }),
-    status: share({ phase, conditions, containerStatuses, initContainerStatuses, reason, message }),
+      containers: sharedDeep(spec?.containers?.map(slimContainer)),
+      initContainers: sharedDeep(spec?.initContainers?.map(slimContainer)),
+    },
+    status: {
+      phase,
+      conditions: sharedDeep(conditions?.map(slimCondition)),
+      containerStatuses,
+      initContainerStatuses,
+      reason,
+      message,
+    },
   } as unknown as Pod;
 }
 
+interface Condition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+}
+
+function slimCondition({ type, status, reason, message, lastTransitionTime }: Condition): Condition {
+  const said = { ...(reason !== undefined && { reason }), ...(message !== undefined && { message }) };
+  return { type, status, ...said, ...(lastTransitionTime !== undefined && { lastTransitionTime }) };
+}
+
 function slimContainer({ name, image, resources }: NonNullable<Pod['spec']>['containers'][number]) {
-  return { name, image, resources: resources?.limits && { limits: resources.limits } };
+  return { name, image, ...(resources?.limits && { resources: { limits: resources.limits } }) };
 }
 
 /** Without `status.images`, which is most of a node. */
@@ -75,6 +106,16 @@ export function slimNode({ apiVersion, kind, metadata, spec, status }: Node): No
       conditions: status?.conditions?.filter(({ type }) => type === 'Ready'),
     },
   } as unknown as Node;
+}
+
+interface Specified extends KubeObject {
+  spec?: unknown;
+}
+
+function specOf(object: Specified, before: Specified | undefined): unknown {
+  const { uid, generation } = object.metadata;
+  const isSame = generation !== undefined && before?.metadata.uid === uid && before?.metadata.generation === generation;
+  return isSame ? before?.spec : sharedDeep(object.spec);
 }
 
 /** kubectl's copy of what was applied is as large as the object. */
@@ -92,40 +133,13 @@ function slimMetadata(metadata: ObjectMeta): ObjectMeta {
     generation,
     creationTimestamp: creationTimestamp && shared(creationTimestamp),
     deletionTimestamp,
-    labels: share(labels),
-    annotations: share(kept),
-    ownerReferences: share(ownerReferences),
-    finalizers: share(finalizers),
+    labels: sharedDeep(labels),
+    annotations: kept,
+    ownerReferences: sharedDeep(ownerReferences),
+    finalizers,
   } as ObjectMeta;
 }
 
 function without(record: Record<string, string>, key: string): Record<string, string> {
   return Object.fromEntries(Object.entries(record).filter(([name]) => name !== key));
-}
-
-/** Strings that were seen lately. The same few hundred stand in every object. */
-const seen = new Map<string, string>();
-const mostSeen = 20_000;
-const longestShared = 64;
-
-/** The same string for equal ones. */
-function shared(text: string): string {
-  if (text.length > longestShared) return text;
-  const known = seen.get(text);
-  if (known !== undefined) return known;
-  if (seen.size >= mostSeen) seen.clear();
-  seen.set(text, text);
-  return text;
-}
-
-/** Makes equal strings in a JSON value the same string, in place. */
-function share<T>(value: T): T {
-  if (typeof value === 'string') return shared(value) as T;
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) value[i] = share(value[i]);
-  } else if (typeof value === 'object' && value !== null) {
-    const record = value as Record<string, unknown>;
-    for (const key in record) record[key] = share(record[key]);
-  }
-  return value;
 }

@@ -3,7 +3,7 @@ import { managedByLabel, managedByValue, modelLabel, routeLabel } from '../crds/
 import type { RoutingPolicy, SpecializedModel } from '../crds/v1alpha1/kinds.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { resources } from '../kube/resources.ts';
-import { type Cluster, type Indexer, type KubeObject, keyOf, type Resource } from '../kube/types.ts';
+import type { Cluster, Indexer, KubeObject, Resource } from '../kube/types.ts';
 import type { Logger } from '../process/logger.ts';
 import type { OperatorConfig } from './config.ts';
 import type {
@@ -19,7 +19,7 @@ import type {
 } from './context.ts';
 import { customResources } from './custom-resources.ts';
 import { podIndexes, policyIndexes } from './event-mapping.ts';
-import { slimChild, slimDeployment, slimNode, slimOwn, slimPod } from './slim.ts';
+import { slimChild, slimDeployment, slimming, slimNode, slimOwn, slimPod } from './slim.ts';
 
 type Reflectors = {
   [K in keyof Caches]: Caches[K] extends { list(): Iterable<infer T extends KubeObject> } ? Reflector<T> : never;
@@ -47,22 +47,32 @@ export function createWatches(cluster: Cluster, config: OperatorConfig, log: Log
   const everywhere = { cluster, log, registry };
   const namespaced = { ...everywhere, namespaces: config.watchNamespaces };
   const children = { ...namespaced, labelSelector: `${managedByLabel}=${managedByValue},${modelLabel}` };
-  const child = <T extends KubeObject>(resource: Resource): Reflector<T> =>
-    new Reflector<T>({ ...children, resource, transform: slimChild<T> });
+  const child = <T extends KubeObject>(resource: Resource): Reflector<T> => {
+    const made: Reflector<T> = new Reflector<T>({
+      ...children,
+      resource,
+      transform: slimming(slimChild, () => made.store),
+    });
+    return made;
+  };
   const indexers = <T extends KubeObject>(value: Record<string, Indexer<T>>) => value;
   const reflectors: Reflectors = {
     models: new Reflector<SpecializedModel>({
       ...namespaced,
       resource: customResources.models,
-      transform: (model) => slimOwn(model, reflectors.models.store.get(keyOf(model))),
+      transform: slimming(slimOwn, () => reflectors.models.store),
     }),
     policies: new Reflector<RoutingPolicy>({
       ...namespaced,
       resource: customResources.policies,
-      transform: (policy) => slimOwn(policy, reflectors.policies.store.get(keyOf(policy))),
+      transform: slimming(slimOwn, () => reflectors.policies.store),
       indexers: policyIndexes,
     }),
-    deployments: new Reflector<Deployment>({ ...children, resource: resources.deployments, transform: slimDeployment }),
+    deployments: new Reflector<Deployment>({
+      ...children,
+      resource: resources.deployments,
+      transform: slimming(slimDeployment, () => reflectors.deployments.store),
+    }),
     services: child<Service>(resources.services),
     serviceAccounts: child<ServiceAccount>(resources.serviceAccounts),
     podDisruptionBudgets: child<PodDisruptionBudget>(resources.podDisruptionBudgets),
@@ -80,7 +90,7 @@ export function createWatches(cluster: Cluster, config: OperatorConfig, log: Log
       resource: resources.secrets,
       namespaces: [config.namespace],
       labelSelector: `${routeLabel}=true`,
-      transform: slimChild<Secret>,
+      transform: slimming(slimChild, () => reflectors.routes.store),
     }),
   };
   const all = Object.values(reflectors) as Reflector<KubeObject>[];
