@@ -42,6 +42,18 @@ const fromHub = aModel().withWeights('hf://acme/a/a.gguf', {
 });
 
 describe('a valid model', () => {
+  it('gets objects of its own, also when its spec is the same as that of another', () => {
+    const one = aModel().build();
+    const parsed = parseSpecializedModel(one);
+    if (!parsed.ok) throw new Error(parsed.problems.join());
+    const named = (name: string) => ({ ...parsed.value, metadata: { ...one.metadata, name, uid: `uid-of-${name}` } });
+    const names = ['first', 'second'].map((name) => {
+      const got = plan(aModel(), { model: named(name) });
+      return got.state === 'Accepted' ? got.objects.deployments.metadata.name : got.state;
+    });
+    expect(names).toEqual(['first', 'second']);
+  });
+
   it('gets five objects, each named as it is and owned by it', () => {
     const got = plan(aModel());
     if (got.state !== 'Accepted') throw new Error(JSON.stringify(got));

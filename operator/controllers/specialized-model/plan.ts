@@ -41,13 +41,13 @@ export function planModel(seen: SeenModel, config: OperatorConfig): Plan {
   return { state: 'Accepted', objects: objectsOf(model, config, profile), leftovers: leftovers(seen) };
 }
 
-const objectsMade = new WeakMap<OperatorConfig, LruCache<SpecializedModelSpec, ModelObjects>>();
+const objectsMade = new WeakMap<OperatorConfig, LruCache<ModelObjects>>();
 
-/** A spec belongs to one model, and is another object when anything about that changed. */
+/** A model's spec is another object when anything in it changed; equal specs of two models may be one. */
 function objectsOf(model: SpecializedModel, config: OperatorConfig, profile: GpuProfile | undefined): ModelObjects {
   const cache = objectsMade.get(config) ?? new LruCache(256);
   objectsMade.set(config, cache);
-  return cache.get(model.spec, () => modelObjects(model, config, profile));
+  return cache.get(model.metadata.uid, model.spec, () => modelObjects(model, config, profile));
 }
 
 function refused(reason: Problem['reason'], message: string): Plan {
