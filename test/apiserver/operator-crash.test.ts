@@ -14,7 +14,7 @@ const names = Array.from({ length: 20 }, (_, index) => `model-${index}`);
 const childKinds = ['deployments', 'services', 'serviceAccounts', 'podDisruptionBudgets', 'networkPolicies'] as const;
 
 interface Model extends KubeObject {
-  status?: { observedGeneration?: number; conditions?: { type: string; status: string }[] };
+  status?: { observedGeneration?: number; replicas?: number; conditions?: { type: string; status: string }[] };
 }
 interface Deployment extends KubeObject {
   spec: { replicas: number };
@@ -60,6 +60,7 @@ describe('an operator that is killed at any moment', () => {
     expect(models).toHaveLength(expected.length);
     for (const { metadata, status } of models) {
       expect(status?.observedGeneration).toBe(metadata.generation);
+      expect(status?.replicas).toBe(replicasAfter[step]);
       expect(status?.conditions).toContainEqual(expect.objectContaining({ type: 'Accepted', status: 'True' }));
     }
   }

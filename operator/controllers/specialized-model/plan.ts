@@ -1,9 +1,9 @@
 import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
-import type { SpecializedModelSpec } from '../../../crds/v1alpha1/specialized-model.ts';
 import type { GpuProfile, OperatorConfig } from '../../config.ts';
 import { refusedArgs } from '../../engines/refused-flags.ts';
 import { engines } from '../../engines/registry.ts';
 import { type ModelObjects, modelObjects } from '../../resources/model-objects.ts';
+import { sharedDeep } from '../../sharing.ts';
 import { credentialsProblem } from './credentials.ts';
 import { LruCache } from './lru-cache.ts';
 import type { SeenModel } from './observe.ts';
@@ -41,13 +41,15 @@ export function planModel(seen: SeenModel, config: OperatorConfig): Plan {
   return { state: 'Accepted', objects: objectsOf(model, config, profile), leftovers: leftovers(seen) };
 }
 
+/** What a model's objects have in common with others' they share, so that a few kilobytes remain of each. */
+const mostModels = 4096;
 const objectsMade = new WeakMap<OperatorConfig, LruCache<ModelObjects>>();
 
 /** A model's spec is another object when anything in it changed; equal specs of two models may be one. */
 function objectsOf(model: SpecializedModel, config: OperatorConfig, profile: GpuProfile | undefined): ModelObjects {
-  const cache = objectsMade.get(config) ?? new LruCache(256);
+  const cache = objectsMade.get(config) ?? new LruCache(mostModels);
   objectsMade.set(config, cache);
-  return cache.get(model.metadata.uid, model.spec, () => modelObjects(model, config, profile));
+  return cache.get(model.metadata.uid, model.spec, () => sharedDeep(modelObjects(model, config, profile)));
 }
 
 function refused(reason: Problem['reason'], message: string): Plan {
