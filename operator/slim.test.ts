@@ -27,7 +27,7 @@ describe('what stays in memory', () => {
     const status = { phase: 'Running', podIP: '10.0.0.1', containerStatuses: [{ name: 'engine', ready: true }] };
     const spec = { nodeName: 'node', containers: [container], volumes: [{ name: 'v' }] };
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec, status } as unknown as Pod;
-    expect(slimPod(pod)).toEqual({
+    expect(slimPod(pod, undefined)).toEqual({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata,
@@ -44,7 +44,7 @@ describe('what stays in memory', () => {
       conditions: [ready, { type: 'DiskPressure' }],
     };
     const node = { apiVersion: 'v1', kind: 'Node', metadata, spec: { podCIDR: 'x' }, status } as unknown as Node;
-    expect(slimNode(node)).toEqual({
+    expect(slimNode(node, undefined)).toEqual({
       apiVersion: 'v1',
       kind: 'Node',
       metadata,

@@ -1,3 +1,4 @@
+import { equals } from '../kube/match.ts';
 import { type KubeObject, keyOf, type ObjectMeta, type Store } from '../kube/types.ts';
 import type { Deployment, Node, Pod } from './context.ts';
 import { shared, sharedDeep } from './sharing.ts';
@@ -27,7 +28,7 @@ export function slimChild<T extends KubeObject>(
   return {
     apiVersion: shared(apiVersion),
     kind: shared(kind),
-    metadata: slimMetadata(metadata),
+    metadata: slimMetadata(metadata, before),
     ...(spec !== undefined && { spec: specOf(object, before) }),
     ...sharedDeep(rest),
   } as unknown as T;
@@ -39,7 +40,7 @@ export function slimDeployment(deployment: Deployment, before: Deployment | unde
   return {
     apiVersion: shared(apiVersion),
     kind: shared(kind),
-    metadata: slimMetadata(metadata),
+    metadata: slimMetadata(metadata, before),
     spec: specOf(deployment, before),
     status: {
       observedGeneration,
@@ -51,16 +52,17 @@ export function slimDeployment(deployment: Deployment, before: Deployment | unde
 /** An object of ours. What was made of its spec once need not be made again. */
 export function slimOwn<T extends KubeObject & { spec: unknown }>(object: T, before: T | undefined): T {
   const { apiVersion, kind, metadata, spec: _, ...rest } = object;
-  const shaped = { apiVersion: shared(apiVersion), kind: shared(kind), metadata: slimMetadata(metadata) };
+  const shaped = { apiVersion: shared(apiVersion), kind: shared(kind), metadata: slimMetadata(metadata, before) };
   return { ...shaped, spec: specOf(object, before), ...rest } as unknown as T;
 }
 
-export function slimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
+export function slimPod(pod: Pod, before: Pod | undefined): Pod {
+  const { apiVersion, kind, metadata, spec, status } = pod;
   const { phase, conditions, containerStatuses, initContainerStatuses, reason, message } = status ?? {};
   return {
     apiVersion: shared(apiVersion),
     kind: shared(kind),
-    metadata: slimMetadata(metadata),
+    metadata: slimMetadata(metadata, before),
     spec: {
       nodeName: spec?.nodeName,
       containers: sharedDeep(spec?.containers?.map(slimContainer)),
@@ -95,11 +97,12 @@ function slimContainer({ name, image, resources }: NonNullable<Pod['spec']>['con
 }
 
 /** Without `status.images`, which is most of a node. */
-export function slimNode({ apiVersion, kind, metadata, spec, status }: Node): Node {
+export function slimNode(node: Node, before: Node | undefined): Node {
+  const { apiVersion, kind, metadata, spec, status } = node;
   return {
     apiVersion,
     kind,
-    metadata: slimMetadata(metadata),
+    metadata: slimMetadata(metadata, before),
     spec: { taints: spec?.taints, unschedulable: spec?.unschedulable },
     status: {
       allocatable: status?.allocatable,
@@ -121,21 +124,23 @@ function specOf(object: Specified, before: Specified | undefined): unknown {
 /** kubectl's copy of what was applied is as large as the object. */
 const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
-function slimMetadata(metadata: ObjectMeta): ObjectMeta {
-  const { name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp } = metadata;
-  const { labels, annotations, ownerReferences, finalizers } = metadata;
-  const kept = annotations && lastApplied in annotations ? without(annotations, lastApplied) : annotations;
+function slimMetadata(metadata: ObjectMeta, before: KubeObject | undefined): ObjectMeta {
+  const { resourceVersion, generation, deletionTimestamp, annotations, finalizers } = metadata;
+  const known = before?.metadata.uid === metadata.uid ? before?.metadata : undefined;
+  const fresh = annotations && lastApplied in annotations ? without(annotations, lastApplied) : annotations;
   return {
-    name: shared(name),
-    namespace: namespace && shared(namespace),
-    uid: uid && shared(uid),
+    name: known?.name ?? shared(metadata.name),
+    namespace: known ? known.namespace : metadata.namespace && shared(metadata.namespace),
+    uid: known?.uid ?? (metadata.uid && shared(metadata.uid)),
     resourceVersion,
     generation,
-    creationTimestamp: creationTimestamp && shared(creationTimestamp),
+    creationTimestamp: known?.creationTimestamp ?? (metadata.creationTimestamp && shared(metadata.creationTimestamp)),
     deletionTimestamp,
-    labels: sharedDeep(labels),
-    annotations: kept,
-    ownerReferences: sharedDeep(ownerReferences),
+    labels: equals(known?.labels, metadata.labels) ? known?.labels : sharedDeep(metadata.labels),
+    annotations: equals(known?.annotations, fresh) ? known?.annotations : fresh,
+    ownerReferences: equals(known?.ownerReferences, metadata.ownerReferences)
+      ? known?.ownerReferences
+      : sharedDeep(metadata.ownerReferences),
     finalizers,
   } as ObjectMeta;
 }

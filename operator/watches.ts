@@ -81,10 +81,14 @@ export function createWatches(cluster: Cluster, config: OperatorConfig, log: Log
       ...namespaced,
       resource: resources.pods,
       labelSelector: modelLabel,
-      transform: slimPod,
+      transform: slimming(slimPod, () => reflectors.pods.store),
       indexers: indexers<Pod>(podIndexes),
     }),
-    nodes: new Reflector<Node>({ ...everywhere, resource: resources.nodes, transform: slimNode }),
+    nodes: new Reflector<Node>({
+      ...everywhere,
+      resource: resources.nodes,
+      transform: slimming(slimNode, () => reflectors.nodes.store),
+    }),
     routes: new Reflector<Secret>({
       ...everywhere,
       resource: resources.secrets,
