@@ -105,8 +105,8 @@ function tellWhatIsMissing(watches: Watches, log: Logger): NodeJS.Timeout {
     const missing = watches.missing();
     if (missing.length === 0) return;
     const ours = missing.some((plural) => plural === 'specializedmodels' || plural === 'routingpolicies');
-    const hint = ours ? `the CRDs of ${apiVersion} installed` : 'the API server reachable';
-    log.warn({ missing }, `still waiting for first lists; is ${hint}, and may the operator list these?`);
+    const question = ours ? `are the CRDs of ${apiVersion} installed` : 'can the API server be reached';
+    log.warn({ missing }, `still waiting for first lists; ${question}, and may the operator list these?`);
   }, 15_000).unref();
 }
 

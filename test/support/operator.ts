@@ -27,6 +27,8 @@ const crdResource: Resource = {
 /** An operator as a process, which may be killed. */
 export interface Operator {
   process: ChildProcess;
+  /** What one of its probes, or `/metrics`, answers. */
+  ask(path: string): Promise<{ status: number; text: string }>;
   /** Resolves once it leads. */
   leads(): Promise<void>;
   /** Ends it and waits until it is gone. */
@@ -39,6 +41,8 @@ export interface OperatorWorld {
   systemNamespace: string;
   /** Starts another `cadre operator`; what still runs ends with the file's tests. */
   start(): Promise<Operator>;
+  /** Ends all that still run. */
+  endAll(signal: NodeJS.Signals): Promise<void>;
   /** Path of the log of all operators. */
   log: string;
 }
@@ -60,15 +64,19 @@ export function useOperators(namespace: string): OperatorWorld {
     const owner = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'routes', namespace: systemNamespace } };
     await world.kube.create(resources.configMaps, owner);
     const config = join(dir, 'operator.yaml');
-    await writeFile(config, stringify(configuration));
+    await writeFile(config, stringify(operatorConfiguration));
     world.start = async () => {
       const operator = await startOperator(config, plane.kubeconfig, world.log);
       running.add(operator);
       return operator;
     };
   });
+  world.endAll = async (signal) => {
+    await Promise.all([...running].map((operator) => operator.end(signal)));
+    running.clear();
+  };
   afterAll(async () => {
-    await Promise.all([...running].map((operator) => operator.end('SIGKILL')));
+    await world.endAll('SIGKILL');
     await world.kube?.close();
     await plane?.stop();
     await rm(dir, { recursive: true, force: true });
@@ -77,7 +85,7 @@ export function useOperators(namespace: string): OperatorWorld {
 }
 
 /** As the chart would write it. */
-const configuration = {
+export const operatorConfiguration = {
   image: 'localhost/cadre:test',
   namespace: systemNamespace,
   routerSelector: { 'app.kubernetes.io/component': 'router' },
@@ -86,7 +94,8 @@ const configuration = {
   engines: { VLLM: { image: 'localhost/vllm:test' }, LlamaCpp: { image: 'localhost/llama-server:test' } },
 };
 
-async function installCrds(kube: KubeClient): Promise<void> {
+/** Creates our CRDs and waits until they are served. */
+export async function installCrds(kube: KubeClient): Promise<void> {
   const files = (await readdir(join(root, 'crds'))).filter((name) => name.endsWith('.yaml'));
   for (const file of files) {
     await kube.create<KubeObject>(crdResource, parse(await readFile(join(root, 'crds', file), 'utf8')) as KubeObject);
@@ -96,7 +105,8 @@ async function installCrds(kube: KubeClient): Promise<void> {
   });
 }
 
-async function startOperator(config: string, kubeconfig: string, log: string): Promise<Operator> {
+/** Starts `cadre operator` with a configuration file; what it says goes to the end of `log`. */
+export async function startOperator(config: string, kubeconfig: string, log: string): Promise<Operator> {
   const port = await freePort();
   const args = ['cli/main.ts', 'operator', '--config', config, '--kubeconfig', kubeconfig, '--port', String(port)];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -104,11 +114,16 @@ async function startOperator(config: string, kubeconfig: string, log: string): P
   child.stdout.pipe(file);
   child.stderr.pipe(file);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const ask: Operator['ask'] = async (path) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`);
+    return { status: answer.status, text: await answer.text() };
+  };
   return {
     process: child,
+    ask,
     leads: () =>
       eventually('an operator to lead', async () => {
-        const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        const { text: metrics } = await ask('/metrics');
         if (!/^leader_election_master_status\{.*\} 1$/m.test(metrics)) throw new Error('it does not lead');
       }),
     async end(signal) {

@@ -306,6 +306,40 @@ describe('names', () => {
   });
 });
 
+describe('what a wrong policy still permits its last route', () => {
+  const asked = {
+    name: 'old',
+    kind: 'Provider',
+    dialect: 'OpenAI',
+    baseUrl: 'https://llm.example.com/v1',
+    servedModel: 'm',
+  } as const;
+  const shared = aSecret('provider', { token: 'sk' }, { 'cadre.dev/hosts': 'llm.example.com' });
+  function objectionTo(backend: typeof asked & { apiKey?: string }, over: Parameters<typeof compile>[0] = {}) {
+    const policy = flagshipOnly(compatible('https://engine.support.svc/v1'));
+    const compilation = compile({ policy, secrets: { provider: shared }, ...over });
+    if (compilation.outcome !== 'Refused') throw new TypeError(`not refused: ${compilation.outcome}`);
+    return compilation.permitted?.objection(backend);
+  }
+
+  it('are providers whose key the policy still names and whose Secret is still shared', () => {
+    expect(objectionTo(asked)).toBeUndefined();
+    expect(objectionTo({ ...asked, apiKey: 'sk' })).toBeUndefined();
+  });
+
+  it('are none whose key is gone, replaced or no longer meant for them', () => {
+    expect(objectionTo({ ...asked, apiKey: 'sk' }, { secrets: {} })).toBe('SecretNotFound');
+    expect(objectionTo({ ...asked, apiKey: 'older' })).toBe('SecretNotFound');
+    const unshared = { provider: aSecret('provider', { token: 'sk' }) };
+    expect(objectionTo({ ...asked, apiKey: 'sk' }, { secrets: unshared })).toBe('SecretNotShared');
+  });
+
+  it('are none that the configuration no longer allows', () => {
+    const listed = { ...config, providers: { allowedHosts: ['other.example.com'], allowedCIDRs: [] } };
+    expect(objectionTo(asked, { config: listed })).toBe('HostNotAllowed');
+  });
+});
+
 describe('a wrong policy', () => {
   it('is refused where the schema does not hold, with the field', () => {
     const policy = aPolicy({ spec: { split: [{ backend: 'specialist', weight: -1 }] } });

@@ -1,11 +1,18 @@
 import { parseDuration } from '../../../crds/duration.ts';
 import { hostsAnnotation } from '../../../crds/names.ts';
 import { parseRoutingPolicy } from '../../../crds/parse.ts';
-import { maxRouteBytes, type Route, type RouteBackend, routeSchema, routeVersion } from '../../../crds/route-table.ts';
+import {
+  maxRouteBytes,
+  type ProviderBackend,
+  type Route,
+  type RouteBackend,
+  routeSchema,
+  routeVersion,
+} from '../../../crds/route-table.ts';
 import type { RoutingPolicy, SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
 import { keyOf } from '../../../kube/types.ts';
 import type { OperatorConfig } from '../../config.ts';
-import type { SecretView } from '../../context.ts';
+import type { Secret, SecretView } from '../../context.ts';
 import { type ClientKeys, clientKeys } from './access.ts';
 import { type Namesake, shortNameOf, type TakenNames, takenNames } from './names.ts';
 import { isShared, type Provider, providerAddress } from './provider.ts';
@@ -24,15 +31,20 @@ export interface Sources {
   config: Pick<OperatorConfig, 'providers' | 'openShortNames'>;
 }
 
-/** Who may call, and what answers, as far as both can be resolved now. */
-export type Resolved = Pick<Route, 'access' | 'backends'>;
+/** What a route may go on with while the policy's spec is wrong. */
+export interface Permitted {
+  /** Who may call, as far as that can be resolved now. */
+  access: Route['access'];
+  /** Why a provider of an earlier route may no longer be asked; undefined when it may. */
+  objection: (backend: ProviderBackend) => PolicyReason | undefined;
+}
 
 /** What became of a policy. `problems` stand in the order of the spec. */
 export type Compilation =
   /** A Secret has not been read yet, or can not be: nothing may be taken away for that. */
   | { outcome: 'Waiting'; problems: Problem[] }
-  /** The spec is wrong: the last good route stays, less what `resolved` no longer has. */
-  | { outcome: 'Refused'; problems: Problem[]; resolved?: Resolved }
+  /** The spec is wrong: the last good route stays, less what is no longer permitted. */
+  | { outcome: 'Refused'; problems: Problem[]; permitted?: Permitted }
   /** What the problems name is left out of the route, or unavailable in it. */
   | { outcome: 'Compiled'; problems: Problem[]; route: Route };
 
@@ -56,16 +68,18 @@ export function compileRoute(sources: Sources, maxBytes = maxRouteBytes): Compil
   if (unread || keys.waiting || taken.waiting || backends.some(({ waiting }) => waiting)) {
     return { outcome: 'Waiting', problems: [...refusals, ...problems] };
   }
-  const resolved: Resolved = {
-    access: compileAccess(policy, keys, taken, sources.config),
-    backends: backends.map(({ compiled }) => compiled),
-  };
-  if (refusals.length > 0) return { outcome: 'Refused', problems: [...refusals, ...problems], resolved };
-  const route = assemble(policy, resolved);
+  const access = compileAccess(policy, keys, taken, sources.config);
+  const refused = (reasons: Problem[]): Compilation => ({
+    outcome: 'Refused',
+    problems: [...reasons, ...problems],
+    permitted: { access, objection: objections(backends, sources.config) },
+  });
+  if (refusals.length > 0) return refused(refusals);
+  const route = assemble(policy, { access, backends: backends.map(({ compiled }) => compiled) });
   const bytes = Buffer.byteLength(JSON.stringify(route));
   if (bytes > maxBytes) {
     const message = `spec: the compiled route has ${bytes} bytes and may have ${maxBytes}; use fewer or shorter labels, keys or backends`;
-    return { outcome: 'Refused', problems: [{ reason: 'RouteTooLarge', message }, ...problems], resolved };
+    return refused([{ reason: 'RouteTooLarge', message }]);
   }
   return { outcome: 'Compiled', problems, route };
 }
@@ -125,6 +139,21 @@ interface CompiledBackend {
   refusal?: Problem;
   problem?: Problem;
   waiting?: boolean;
+  /** The provider's key, with the Secret that it is from. */
+  key?: { value: string; secret: Secret };
+}
+
+/** A key may be used while the policy names it and its Secret is shared with the host; a host while it is allowed. */
+function objections(backends: readonly CompiledBackend[], { providers }: Sources['config']): Permitted['objection'] {
+  const keys = backends.flatMap(({ key }) => (key ? [key] : []));
+  return ({ baseUrl, apiKey }) => {
+    const address = providerAddress({ type: 'OpenAICompatible', url: baseUrl, model: '' }, providers);
+    if (!address.ok) return address.reason;
+    if (apiKey === undefined) return undefined;
+    const key = keys.find(({ value }) => value === apiKey);
+    if (!key) return 'SecretNotFound';
+    return isShared(key.secret, address.url) ? undefined : 'SecretNotShared';
+  };
 }
 
 type Backend = RoutingPolicy['spec']['backends'][number];
@@ -162,23 +191,34 @@ function compileProvider(name: string, provider: Provider, { policy, secret, con
   const { namespace } = policy.metadata;
   const field = `spec.backends[${name}].provider`;
   const address = providerAddress(provider, config.providers);
-  if (!address.ok) {
-    const refusal: Problem = { reason: address.reason, message: `${field}.url: ${address.message}` };
-    return { ...unavailable(name, refusal.reason), refusal };
-  }
-  const { url, baseUrl } = address;
-  const compiled: RouteBackend = { name, kind: 'Provider', dialect: 'OpenAI', baseUrl, servedModel: provider.model };
-  if (!provider.apiKey) return { compiled };
+  const refusal: Problem | undefined = address.ok
+    ? undefined
+    : { reason: address.reason, message: `${field}.url: ${address.message}` };
+  const compiled = (apiKey?: { value: string }): { compiled: RouteBackend } => {
+    if (!address.ok) return unavailable(name, address.reason);
+    const asked = {
+      name,
+      kind: 'Provider',
+      dialect: 'OpenAI',
+      baseUrl: address.baseUrl,
+      servedModel: provider.model,
+    } as const;
+    return { compiled: apiKey ? { ...asked, apiKey: apiKey.value } : asked };
+  };
+  const noted = refusal && { refusal };
+  if (!provider.apiKey) return { ...compiled(), ...noted };
   const view = secret(provider.apiKey.name);
   const use = { field: `${field}.apiKey`, namespace, name: provider.apiKey.name, key: provider.apiKey.key };
   const found = secretValue(view, use);
-  if (found.state === 'Waiting') return { ...unavailable(name, 'SecretUnreadable'), waiting: true };
-  if (found.state === 'Wrong') return { ...unavailable(name, found.problem.reason), problem: found.problem };
-  if (view.state === 'Present' && !isShared(view.secret, url)) {
-    const message = `${use.field}: Secret ${use.name} does not say that it may be sent to ${url.host}; annotate it with ${hostsAnnotation}: ${url.host}`;
-    return { ...unavailable(name, 'SecretNotShared'), problem: { reason: 'SecretNotShared', message } };
+  if (found.state === 'Waiting') return { ...unavailable(name, 'SecretUnreadable'), ...noted, waiting: true };
+  if (found.state === 'Wrong') return { ...unavailable(name, found.problem.reason), ...noted, problem: found.problem };
+  const key = view.state === 'Present' ? { value: found.value, secret: view.secret } : undefined;
+  if (address.ok && key && !isShared(key.secret, address.url)) {
+    const { host } = address.url;
+    const message = `${use.field}: Secret ${use.name} does not say that it may be sent to ${host}; annotate it with ${hostsAnnotation}: ${host}`;
+    return { ...unavailable(name, 'SecretNotShared'), problem: { reason: 'SecretNotShared', message }, key };
   }
-  return { compiled: { ...compiled, apiKey: found.value } };
+  return { ...compiled(key), ...noted, ...(key && { key }) };
 }
 
 function unavailable(name: string, reason: PolicyReason): { compiled: RouteBackend } {
@@ -191,7 +231,7 @@ function isAsked({ spec }: RoutingPolicy, backend: string): boolean {
   return weighted || (spec.fallback ?? []).includes(backend);
 }
 
-function assemble(policy: RoutingPolicy, resolved: Resolved): Route {
+function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backends'>): Route {
   const { namespace, name, uid, generation } = policy.metadata;
   const { split, fallback = [], output, timeouts } = policy.spec;
   const labels = output?.labels?.map((label) => label.name);

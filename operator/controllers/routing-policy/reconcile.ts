@@ -73,10 +73,10 @@ async function applyRoute(
   if (!live) return;
   // What an earlier policy of this name was allowed, this one is not.
   if (isPredecessors) return deleteRoute(live, context);
-  if (compilation.outcome !== 'Refused' || !compilation.resolved) return;
+  if (compilation.outcome !== 'Refused' || !compilation.permitted) return;
   const last = routeOf(live);
   if (!last) return;
-  const kept = retainRoute(last, compilation.resolved);
+  const kept = retainRoute(last, compilation.permitted);
   if (isDeepStrictEqual(kept, last)) return;
   await applier.apply(resources.secrets, routeSecret(kept, config.namespace, await routeOwner()), live);
 }

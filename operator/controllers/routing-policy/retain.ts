@@ -1,23 +1,16 @@
-import type { Route, RouteBackend } from '../../../crds/route-table.ts';
-import type { Resolved } from './compile.ts';
+import type { Route } from '../../../crds/route-table.ts';
+import type { Permitted } from './compile.ts';
 
 /**
  * The last good route of a policy whose spec is wrong now, less what must not outlive its permission: client keys that the
  * policy no longer names or whose Secret is gone, providers that are no longer allowed or whose key was withdrawn.
  */
-export function retainRoute(route: Route, resolved: Resolved): Route {
-  return { ...route, access: retainAccess(route.access, resolved.access), backends: route.backends.map(retain) };
-
-  function retain(backend: RouteBackend): RouteBackend {
-    if (backend.kind !== 'Provider') return backend;
-    const { name, baseUrl, apiKey } = backend;
-    const allowed = resolved.backends.some(
-      (now) => now.kind === 'Provider' && now.baseUrl === baseUrl && now.apiKey === apiKey,
-    );
-    if (allowed) return backend;
-    const now = resolved.backends.find((other) => other.name === name);
-    return { name, kind: 'Unavailable', reason: now?.kind === 'Unavailable' ? now.reason : 'InvalidSpec' };
-  }
+export function retainRoute(route: Route, permitted: Permitted): Route {
+  const backends = route.backends.map((backend): Route['backends'][number] => {
+    const reason = backend.kind === 'Provider' ? permitted.objection(backend) : undefined;
+    return reason ? { name: backend.name, kind: 'Unavailable', reason } : backend;
+  });
+  return { ...route, access: retainAccess(route.access, permitted.access), backends };
 }
 
 /** The narrower of the two. */
