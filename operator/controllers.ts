@@ -1,5 +1,7 @@
 import type { Registry } from 'prom-client';
 import { group } from '../crds/names.ts';
+import type { RoutingPolicyStatus } from '../crds/v1alpha1/routing-policy.ts';
+import type { SpecializedModelStatus } from '../crds/v1alpha1/specialized-model.ts';
 import { Applier } from '../kube/applier.ts';
 import { Controller } from '../kube/controller.ts';
 import type { EventRecorder } from '../kube/events.ts';
@@ -15,7 +17,6 @@ import { routeOwner } from './controllers/routing-policy/route-owner.ts';
 import { policyOf } from './controllers/routing-policy/route-secret.ts';
 import { controllerName as modelController } from './controllers/specialized-model/observe.ts';
 import { reconcileModel } from './controllers/specialized-model/reconcile.ts';
-import { ToldStatuses } from './controllers/specialized-model/told.ts';
 import { customResources } from './custom-resources.ts';
 import {
   isStatusOnly,
@@ -27,6 +28,7 @@ import {
   policiesOfRoute,
 } from './event-mapping.ts';
 import { createSecretReader } from './secret-reader.ts';
+import { ToldStatuses } from './told-statuses.ts';
 import type { Watches } from './watches.ts';
 
 export interface ControllersOptions {
@@ -79,7 +81,7 @@ export function createControllers({
   const common = { caches, secrets, cluster, events, config, clock: systemClock };
 
   const applier = applierOf(modelController);
-  const modelContext = { ...common, applier, told: new ToldStatuses() };
+  const modelContext = { ...common, applier, told: new ToldStatuses<SpecializedModelStatus>() };
   const models = new Controller({
     name: modelController,
     reconcile: (key, { log: own }) => reconcileModel(key, { ...modelContext, log: own }),
@@ -88,7 +90,12 @@ export function createControllers({
     log,
     registry,
   });
-  const policyContext = { ...common, applier: applierOf(policyController), routeOwner: routeOwner(cluster, config) };
+  const policyContext = {
+    ...common,
+    applier: applierOf(policyController),
+    routeOwner: routeOwner(cluster, config),
+    told: new ToldStatuses<RoutingPolicyStatus>(),
+  };
   const policies = new Controller({
     name: policyController,
     reconcile: (key, { log: own }) => reconcilePolicy(key, { ...policyContext, log: own }),

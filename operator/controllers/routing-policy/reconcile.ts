@@ -9,6 +9,7 @@ import type { Logger } from '../../../process/logger.ts';
 import type { OperatorConfig } from '../../config.ts';
 import type { Caches, Secret, SecretReader } from '../../context.ts';
 import { customResources } from '../../custom-resources.ts';
+import type { ToldStatuses } from '../../told-statuses.ts';
 import { type Compilation, compileRoute } from './compile.ts';
 import { eventOf } from './events.ts';
 import { observe } from './observe.ts';
@@ -31,6 +32,8 @@ export interface PolicyContext {
   config: OperatorConfig;
   clock: Clock;
   log: Logger;
+  /** One for all policies. */
+  told: ToldStatuses<RoutingPolicyStatus>;
 }
 
 /**
@@ -41,20 +44,22 @@ export async function reconcilePolicy(key: ObjectKey, context: PolicyContext): P
   const { caches, secrets, config } = context;
   const { sources, route } = observe(key, caches, secrets, config);
   if (!sources) {
+    context.told.forget(key);
     if (route) await deleteRoute(route, context);
     return 'never';
   }
-  const { policy } = sources;
+  const status = context.told.last(key, sources.policy);
+  const policy = { ...sources.policy, ...(status && { status }) };
   const isPredecessors = route !== undefined && !isCompiledFrom(route, policy);
   if (isPaused(policy)) {
     if (isPredecessors) await deleteRoute(route, context);
-    await tell(policy, pausedStatus(policy, context.clock.now()), context);
+    await tell(key, policy, pausedStatus(policy, context.clock.now()), context);
     return 'never';
   }
   const compilation = compileRoute(sources);
   await applyRoute(compilation, route, isPredecessors, context);
-  const status = policyStatus(policy, compilation, context.clock.now());
-  if (status) await tell(policy, status, context);
+  const next = policyStatus(policy, compilation, context.clock.now());
+  if (next) await tell(key, policy, next, context);
   return 'never';
 }
 
@@ -88,9 +93,10 @@ async function deleteRoute({ metadata }: Secret, { cluster, log }: PolicyContext
 }
 
 async function tell(
+  key: ObjectKey,
   policy: RoutingPolicy,
   status: RoutingPolicyStatus,
-  { applier, events, log }: PolicyContext,
+  { applier, events, log, told }: PolicyContext,
 ): Promise<void> {
   if (isDeepStrictEqual(policy.status, status)) return;
   try {
@@ -100,6 +106,7 @@ async function tell(
     if (isKubeError(error, 'NotFound')) return;
     throw error;
   }
+  told.remember(key, policy, status);
   const event = eventOf(policy.status, status);
   if (!event) return;
   events.record(policy, event);

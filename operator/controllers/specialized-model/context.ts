@@ -1,3 +1,4 @@
+import type { SpecializedModelStatus } from '../../../crds/v1alpha1/specialized-model.ts';
 import type { Applier } from '../../../kube/applier.ts';
 import type { EventRecorder } from '../../../kube/events.ts';
 import type { Cluster } from '../../../kube/types.ts';
@@ -5,7 +6,7 @@ import type { Clock } from '../../../process/clock.ts';
 import type { Logger } from '../../../process/logger.ts';
 import type { OperatorConfig } from '../../config.ts';
 import type { Caches, SecretReader } from '../../context.ts';
-import type { ToldStatuses } from './told.ts';
+import type { ToldStatuses } from '../../told-statuses.ts';
 
 /** What a reconcile of a model works with. */
 export interface ModelContext {
@@ -18,5 +19,5 @@ export interface ModelContext {
   clock: Clock;
   log: Logger;
   /** One for all models. */
-  told: ToldStatuses;
+  told: ToldStatuses<SpecializedModelStatus>;
 }

@@ -1,11 +1,11 @@
 import { pausedAnnotation } from '../../../crds/names.ts';
 import { type Parsed, parseSpecializedModel } from '../../../crds/parse.ts';
 import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
-import type { SpecializedModelSpec } from '../../../crds/v1alpha1/specialized-model.ts';
+import type { SpecializedModelSpec, SpecializedModelStatus } from '../../../crds/v1alpha1/specialized-model.ts';
 import type { ObjectKey, Store } from '../../../kube/types.ts';
 import type { Caches, Node, Pod, SecretReader, SecretView } from '../../context.ts';
 import type { ModelObjects } from '../../resources/model-objects.ts';
-import type { ToldStatuses } from './told.ts';
+import type { ToldStatuses } from '../../told-statuses.ts';
 
 /** How Secrets know who asked for them. */
 export const controllerName = 'specialized-model';
@@ -43,7 +43,7 @@ function parseOnce(found: SpecializedModel): Parsed<SpecializedModel> {
 interface Sources {
   caches: Caches;
   secrets: SecretReader;
-  told: ToldStatuses;
+  told: ToldStatuses<SpecializedModelStatus>;
 }
 
 /** Looks at the caches. Undefined for a model that is gone or going: garbage collection does the rest. */

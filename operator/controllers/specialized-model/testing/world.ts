@@ -20,9 +20,9 @@ import type {
   Service,
   ServiceAccount,
 } from '../../../context.ts';
+import { ToldStatuses } from '../../../told-statuses.ts';
 import type { ModelContext } from '../context.ts';
 import { reconcileModel } from '../reconcile.ts';
-import { ToldStatuses } from '../told.ts';
 import { testConfig } from './config.ts';
 
 /** A cluster in memory, as far as the reconciler of one model meets it: what it applies is there, and it sees it at once. */
@@ -49,7 +49,7 @@ export class World {
   /** What the API server answers to applies of a kind instead of taking them. */
   readonly refusals = new Map<string, KubeError>();
   readonly key: ObjectKey;
-  readonly #told = new ToldStatuses();
+  readonly #told = new ToldStatuses<SpecializedModelStatus>();
   #version = 100;
 
   constructor(model: SpecializedModel) {
