@@ -166,4 +166,16 @@ describe('a shared folder', { timeout }, () => {
     expect(await runLoader(options)).toMatchObject({ bytes: gguf.length });
     expect((await readdir(folder.path)).filter((name) => name.startsWith('.cadre-lock'))).toEqual(['.cadre-lock.8']);
   });
+
+  it.each(['9007199254740991', '9007199254740993', '9'.repeat(200)])(
+    'with a lock number of %s is refused',
+    async (n) => {
+      await using folder = await temporaryFolder();
+      await writeFile(join(folder.path, `.cadre-lock.${n}`), 'released');
+      const options = loading(folder.path, { uri, hubEndpoint: hub.endpoint, shared: true });
+      const message = expect.stringContaining(`remove it from ${folder.path}`) as unknown;
+      await expect(runLoader(options)).rejects.toMatchObject({ code: 'NotWritable', message });
+      expect(await readdir(folder.path)).toEqual([`.cadre-lock.${n}`]);
+    },
+  );
 });

@@ -126,7 +126,14 @@ function lockPath(folder: string, number: number): string {
 }
 
 async function topLock(folder: string): Promise<number> {
-  return Math.max(0, ...(await readdir(folder)).map((name) => Number(lockPattern.exec(name)?.[1] ?? 0)));
+  const top = Math.max(0, ...(await readdir(folder)).map((name) => Number(lockPattern.exec(name)?.[1] ?? 0)));
+  // From there on N and N+1 are the same number, and the row would never end.
+  if (top >= Number.MAX_SAFE_INTEGER)
+    throw loadError(
+      'NotWritable',
+      `a lock file .cadre-lock.N has a number to which no loader can have counted: remove it from ${folder}`,
+    );
+  return top;
 }
 
 /** Exactly one caller creates a given number. */
