@@ -1,8 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-const beside = ['crds', 'kube', 'process', 'operator', 'runtime', 'cli', 'hack', 'bench', 'test/support'].map(
-  (folder) => `${folder}/**/*.test.ts`,
-);
+const beside = [
+  'crds',
+  'kube',
+  'process',
+  'quality',
+  'operator',
+  'runtime',
+  'cli',
+  'hack',
+  'bench',
+  'test/support',
+].map((folder) => `${folder}/**/*.test.ts`);
 
 /**
  * unit: needs nothing but Node. apiserver: etcd and kube-apiserver, started once for all files. e2e: the local cluster,

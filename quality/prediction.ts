@@ -1,0 +1,67 @@
+/** What a classifier said about one input whose true label is known. Labels are indices. */
+export interface Prediction {
+  /** The index of the true label. */
+  truth: number;
+  /** One per label, summing to 1. */
+  probabilities: ArrayLike<number>;
+}
+
+/** An answer as a threshold sees it. */
+export interface ScoredAnswer {
+  /** The probability that the classifier gives its own answer, 0 to 1. */
+  confidence: number;
+  correct: boolean;
+}
+
+/** The index of the highest probability, the first of equals; -1 of none. */
+export function argmax(probabilities: ArrayLike<number>): number {
+  let best = -1;
+  for (let index = 0; index < probabilities.length; index++)
+    if (best < 0 || (probabilities[index] as number) > (probabilities[best] as number)) best = index;
+  return best;
+}
+
+/** The answer that a prediction amounts to: its likeliest label, with that label's probability. */
+export function scoredAnswer({ truth, probabilities }: Prediction): ScoredAnswer {
+  const answer = argmax(probabilities);
+  return { confidence: probabilities[answer] ?? 0, correct: answer === truth };
+}
+
+/**
+ * The same predictions over coarser labels: the probabilities of the labels of one group are summed.
+ *
+ * @param groupOf The group's index of every label's index.
+ */
+export function grouped(predictions: readonly Prediction[], groupOf: readonly number[]): Prediction[] {
+  return predictions.map(({ truth, probabilities }) => ({
+    truth: groupOf[truth] ?? -1,
+    probabilities: groupSums(probabilities, groupOf),
+  }));
+}
+
+/** The sums of probabilities by group: {@link grouped} for one list. */
+export function groupSums(probabilities: ArrayLike<number>, groupOf: readonly number[]): number[] {
+  const sums = Array.from({ length: Math.max(-1, ...groupOf) + 1 }, () => 0);
+  for (let label = 0; label < groupOf.length; label++) {
+    const group = groupOf[label] as number;
+    sums[group] = (sums[group] as number) + (probabilities[label] ?? 0);
+  }
+  return sums;
+}
+
+/**
+ * The mean of what several classifiers say about the same input, one opinion each: the linear opinion pool (M. Stone, Annals
+ * of Mathematical Statistics 32, 1961).
+ *
+ * @throws RangeError where they speak of different labels or inputs.
+ */
+export function pooled(opinions: readonly Prediction[]): Prediction {
+  const [first] = opinions;
+  if (first === undefined) throw new RangeError('nobody has an opinion');
+  const { truth, probabilities } = first;
+  if (opinions.some((one) => one.truth !== truth || one.probabilities.length !== probabilities.length))
+    throw new RangeError('opinions of different inputs cannot be pooled');
+  const mean = (_: number, label: number): number =>
+    opinions.reduce((sum, one) => sum + (one.probabilities[label] as number), 0) / opinions.length;
+  return { truth, probabilities: Array.from(probabilities, mean) };
+}
