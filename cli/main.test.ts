@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../process/testing/temporary-folder.ts';
 
 const main = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -63,11 +63,9 @@ describe('a program that can not start', () => {
   ].join('\n');
 
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'cadre-cli-'));
-  });
-
-  afterAll(async () => {
-    await rm(dir, { recursive: true });
+    const made = await temporaryFolder('cli');
+    dir = made.path;
+    return made.remove;
   });
 
   it('names the configuration file that is not there', async () => {

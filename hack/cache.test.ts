@@ -1,14 +1,15 @@
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../process/testing/temporary-folder.ts';
 import { fillEntry, isIntact, withLock } from './cache.ts';
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'cadre-cache-'));
+  const made = await temporaryFolder('cache');
+  folder = made.path;
+  return made.remove;
 });
-afterEach(() => rm(folder, { recursive: true }));
 
 const fill = (entry: string): Promise<void> =>
   fillEntry(entry, async (into) => {

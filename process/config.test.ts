@@ -1,14 +1,21 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readConfig } from './config.ts';
+import { temporaryFolder } from './testing/temporary-folder.ts';
 
 const schema = z.strictObject({ image: z.string(), drain: z.strictObject({ seconds: z.int().min(0) }) });
 
+let folder: string;
+beforeAll(async () => {
+  const made = await temporaryFolder('config');
+  folder = made.path;
+  return made.remove;
+});
+
 function file(text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'cadre-config-')), 'config.yaml');
+  const path = join(folder, 'config.yaml');
   writeFileSync(path, text);
   return path;
 }

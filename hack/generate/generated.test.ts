@@ -1,12 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { parseRoutingPolicy, parseSpecializedModel } from '../../crds/parse.ts';
 import { refusedArgs } from '../../operator/engines/refused-flags.ts';
 import { engines } from '../../operator/engines/registry.ts';
+import { temporaryFolder } from '../../process/testing/temporary-folder.ts';
 import { generatedFiles, writeGenerated } from '../generate.ts';
 import { kinds } from './kinds.ts';
 
@@ -77,8 +77,8 @@ describe('the generated files', () => {
   });
 
   it('are stale when they differ, which --check says with the lines and without writing', async () => {
-    const empty = await mkdtemp(join(tmpdir(), 'cadre-generate-'));
-    onTestFinished(() => rm(empty, { recursive: true }));
+    await using folder = await temporaryFolder('generate');
+    const empty = folder.path;
     const said = vi.fn<(line: string) => void>();
     const generated = new Map([['docs/a.md', 'first\nsecond\n']]);
     expect(await writeGenerated(empty, generated, { check: true, log: said })).toEqual(['docs/a.md']);

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../test/support/hub/hub.ts';
 import { ggufFile } from '../../test/support/hub/models.ts';
 import { sendFile, type Transfer } from '../../test/support/hub/transfer.ts';
-import { loading, temporaryFolder } from '../../test/support/loading.ts';
+import { loading, modelFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
 import type { LoaderOptions } from './options.ts';
 
@@ -61,7 +61,7 @@ function serve(host: string, transfers: Transfer[] = [], etag = '"v1"'): void {
 
 describe('a file from a web server', () => {
   it('is verified against model.sha256 and put in place under its own name', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     serve('models.example');
     const report = await runLoader(fromServer(folder.path));
     expect(report).toMatchObject({ digest: `sha256:${sha256(gguf)}`, bytes: 2_000_000 });
@@ -69,7 +69,7 @@ describe('a file from a web server', () => {
   });
 
   it('is refused when it has another checksum', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     serve('models.example');
     await expect(runLoader(fromServer(folder.path, { sha256: 'd'.repeat(64) }))).rejects.toMatchObject({
       code: 'ChecksumMismatch',
@@ -78,7 +78,7 @@ describe('a file from a web server', () => {
   });
 
   it('is refused when it matches but is not a GGUF file', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const text = Buffer.from('<html>not found, but politely</html>');
     handlers['models.example'] = (request, response) => sendFile(request, response, text, {});
     await expect(runLoader(fromServer(folder.path, { sha256: sha256(text) }))).rejects.toMatchObject({
@@ -87,7 +87,7 @@ describe('a file from a web server', () => {
   });
 
   it('starts again when it changed on the server between two attempts', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const old: Transfer = { cutAfter: 1_000_000, content: ggufFile(2_000_000, 5), headers: { etag: '"old"' } };
     serve('models.example', [old]);
     await runLoader(fromServer(folder.path));
@@ -96,7 +96,7 @@ describe('a file from a web server', () => {
   });
 
   it('is complete when a server has nothing after the last byte', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     await writeFile(join(folder.path, 'tickets.gguf.part'), gguf);
     serve('models.example');
     await runLoader(fromServer(folder.path));
@@ -104,7 +104,7 @@ describe('a file from a web server', () => {
   });
 
   it('is loaded by servers that know no ranges', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     serve('models.example', [{ cutAfter: 1_000_000 }, { ignoreRange: true }]);
     await runLoader(fromServer(folder.path));
     expect(await readFile(join(folder.path, 'tickets.gguf'))).toEqual(gguf);
@@ -116,21 +116,21 @@ describe('a file from a web server', () => {
     [404, 'ModelNotFound'],
     [418, 'DownloadFailed'],
   ])('is given up at status %i with %s', async (status, code) => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     serve('models.example', [{ status }]);
     await expect(runLoader(fromServer(folder.path))).rejects.toMatchObject({ code });
     expect(seen).toHaveLength(1);
   });
 
   it('needs a place for it on the disk', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     serve('models.example');
     const options = fromServer(folder.path, { tuning: { dispatcher: named(), freeBytes: () => Promise.resolve(10) } });
     await expect(runLoader(options)).rejects.toMatchObject({ code: 'DiskFull' });
   });
 
   it('needs a checksum, and an engine that serves single files', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     await expect(runLoader(fromServer(folder.path, { sha256: undefined }))).rejects.toMatchObject({
       code: 'InvalidSource',
     });
@@ -143,7 +143,7 @@ describe('a file from a web server', () => {
 
 describe('redirects', () => {
   it('are followed to other hosts, without the token', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     handlers['models.example'] = (_request, response) =>
       response.writeHead(302, { location: 'https://cdn.example/blob?signature=x' }).end();
     serve('cdn.example');
@@ -157,7 +157,7 @@ describe('redirects', () => {
   it.each(['http://cdn.example/x', 'file:///etc/passwd', 'https://user:pass@cdn.example/x'])(
     'to %s are refused',
     async (location) => {
-      await using folder = await temporaryFolder();
+      await using folder = await modelFolder();
       handlers['models.example'] = (_request, response) => response.writeHead(302, { location }).end();
       await expect(runLoader(fromServer(folder.path))).rejects.toMatchObject({ code: 'DownloadFailed' });
       expect(seen).toHaveLength(1);
@@ -165,7 +165,7 @@ describe('redirects', () => {
   );
 
   it('end after five', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     handlers['models.example'] = (_request, response) => response.writeHead(307, { location: '/again' }).end();
     await expect(runLoader(fromServer(folder.path))).rejects.toMatchObject({
       code: 'DownloadFailed',

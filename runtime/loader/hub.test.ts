@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Hub, sha256, startHub } from '../../test/support/hub/hub.ts';
 import { ggufFile, safetensorsFile } from '../../test/support/hub/models.ts';
-import { loading, temporaryFolder } from '../../test/support/loading.ts';
+import { loading, modelFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
 import type { LoaderOptions } from './options.ts';
 
@@ -43,7 +43,7 @@ function fromHub(to: string, uri: string, options: Partial<LoaderOptions> = {}):
 
 describe('one file of the hub', () => {
   it('is put in place, verified, and reported with digest and size', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const to = join(folder.path, 'model');
     const report = await runLoader(fromHub(to, 'hf://acme/tickets-gguf/tickets.gguf', { sha256: sha256(gguf) }));
     expect(report).toEqual({ digest: `sha256:${sha256(gguf)}`, bytes: 2_000_000, seconds: expect.any(Number) });
@@ -53,7 +53,7 @@ describe('one file of the hub', () => {
   });
 
   it('is not asked for again once it is complete, not even of the hub', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const options = fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf');
     const first = await runLoader(options);
     const asked = hub.requests.length;
@@ -62,7 +62,7 @@ describe('one file of the hub', () => {
   });
 
   it('is loaded again when the file in place was cut or another one is wanted', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     await runLoader(fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf'));
     await writeFile(join(folder.path, 'tickets.gguf'), gguf.subarray(0, 1000));
     await runLoader(fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf'));
@@ -76,7 +76,7 @@ describe('one file of the hub', () => {
   });
 
   it('goes on where a broken connection stopped', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     hub.transfers.push({ cutAfter: 1_000_000 }, { cutAfter: 500_000 });
     await runLoader(fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf'));
     expect(await readFile(join(folder.path, 'tickets.gguf'))).toEqual(gguf);
@@ -89,7 +89,7 @@ describe('one file of the hub', () => {
   });
 
   it('is loaded whole again when the part that was there is damaged', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     await writeFile(join(folder.path, 'tickets.gguf.part'), Buffer.alloc(100_000));
     await runLoader(fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf'));
     expect(await readFile(join(folder.path, 'tickets.gguf'))).toEqual(gguf);
@@ -100,7 +100,7 @@ describe('one file of the hub', () => {
   });
 
   it('is refused when its content is not what the hub promised, and nothing takes its place', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     hub.transfers.push({ content: ggufFile(2_000_000, 7) });
     await expect(runLoader(fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf'))).rejects.toMatchObject({
       code: 'ChecksumMismatch',
@@ -113,14 +113,14 @@ describe('one file of the hub', () => {
   });
 
   it('is refused before it is loaded when the hub holds another one than model.sha256 says', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const options = fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf', { sha256: 'a'.repeat(64) });
     await expect(runLoader(options)).rejects.toMatchObject({ code: 'ChecksumMismatch' });
     expect(hub.requests.some(({ server }) => server === 'cdn')).toBe(false);
   });
 
   it('is followed by its siblings when it is split', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const parts = { 'q4/m-00001-of-00002.gguf': ggufFile(5000, 1), 'q4/m-00002-of-00002.gguf': ggufFile(5000, 2) };
     hub.repos.set('acme/split', { files: parts });
     await runLoader(fromHub(folder.path, 'hf://acme/split/q4/m-00001-of-00002.gguf'));
@@ -130,7 +130,7 @@ describe('one file of the hub', () => {
 
 describe('a repository of the hub', () => {
   it('comes without code, other formats and the same weights twice, and keeps its folders', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     hub.pageSize = 3;
     const report = await runLoader(
       fromHub(folder.path, 'hf://acme/tickets', { engine: 'VLLM', revision: 'refs/pr/1' }),
@@ -153,7 +153,7 @@ describe('a repository of the hub', () => {
   });
 
   it('keeps the files that an earlier loader had finished', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const name = 'model-00001-of-00002.safetensors';
     await writeFile(join(folder.path, name), repository[name]);
     await runLoader(fromHub(folder.path, 'hf://acme/tickets', { engine: 'VLLM' }));
@@ -162,7 +162,7 @@ describe('a repository of the hub', () => {
   });
 
   it('is refused whole when one small file differs from its Git hash', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     hub.repos.set('acme/one', {
       files: { 'config.json': config, 'model.safetensors': safetensorsFile(1000) },
     });
@@ -177,7 +177,7 @@ describe('a repository of the hub', () => {
   it.each(['../../etc/cron.d/x', '/etc/passwd', 'a/../../b', 'a//b', '.', 'a\\..\\b', '.cadre-lock.1'])(
     'is refused when it lists the file name %j',
     async (path) => {
-      await using folder = await temporaryFolder();
+      await using folder = await modelFolder();
       const to = join(folder.path, 'deep', 'model');
       await mkdir(to, { recursive: true });
       hub.lie = (entries) => [...entries, { type: 'file', oid: 'c'.repeat(40), size: 3, path }];
@@ -190,7 +190,7 @@ describe('a repository of the hub', () => {
   );
 
   it('without config.json is not a model', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     hub.repos.set('acme/weights', { files: { 'model.safetensors': safetensorsFile(1000) } });
     await expect(runLoader(fromHub(folder.path, 'hf://acme/weights', { engine: 'VLLM' }))).rejects.toMatchObject({
       code: 'InvalidModel',
@@ -214,7 +214,7 @@ describe('what the hub refuses', () => {
     ['hf://acme/tickets-gguf/other.gguf', undefined, 'ModelNotFound', 'there is no other.gguf'],
     ['hf://acme/tickets-gguf', undefined, 'InvalidSource', 'e.g. hf://acme/tickets-gguf/tickets.gguf'],
   ])('%s with token %s is %s', async (uri, token, code, words) => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     await expect(runLoader(fromHub(folder.path, uri, { token }))).rejects.toMatchObject({
       code,
       message: expect.stringContaining(words),
@@ -223,7 +223,7 @@ describe('what the hub refuses', () => {
   });
 
   it('an unknown revision is told as one', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const options = fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf', { revision: 'v9' });
     await expect(runLoader(options)).rejects.toMatchObject({
       code: 'ModelNotFound',
@@ -232,11 +232,11 @@ describe('what the hub refuses', () => {
   });
 
   it('for a moment is asked again, for longer ends the loader', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     hub.failures.push({ status: 503 }, { status: 429, headers: { 'retry-after': '0' } });
     await runLoader(fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf'));
 
-    await using other = await temporaryFolder();
+    await using other = await modelFolder();
     hub.failures.push({ status: 503 }, { status: 503 }, { status: 503 });
     await expect(runLoader(fromHub(other.path, 'hf://acme/tickets-gguf/tickets.gguf'))).rejects.toMatchObject({
       code: 'DownloadFailed',
@@ -247,7 +247,7 @@ describe('what the hub refuses', () => {
 
 describe('the token', () => {
   it('goes to the hub and to no other host', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     await runLoader(fromHub(folder.path, 'hf://acme/private/tickets.gguf', { token: 'hf_secret' }));
     const sent = (server: string) =>
       hub.requests.filter((seen) => seen.server === server).map((seen) => seen.authorization);
@@ -258,7 +258,7 @@ describe('the token', () => {
 
 describe('a full disk', () => {
   it('is noticed before the download begins', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const options = fromHub(folder.path, 'hf://acme/tickets-gguf/tickets.gguf', {
       tuning: { freeBytes: () => Promise.resolve(1000) },
     });

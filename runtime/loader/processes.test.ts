@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Hub, startHub } from '../../test/support/hub/hub.ts';
 import { ggufFile } from '../../test/support/hub/models.ts';
-import { loading, temporaryFolder } from '../../test/support/loading.ts';
+import { loading, modelFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
 
 const gguf = ggufFile(4_000_000);
@@ -53,7 +53,7 @@ const timeout = 120_000;
 
 describe('a loader that is killed', { timeout }, () => {
   it('in the middle of a file leaves a part that the next one resumes', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const stalled = stalledTransfer(2_000_000);
     const first = loader(folder.path, {});
     await stalled;
@@ -69,7 +69,7 @@ describe('a loader that is killed', { timeout }, () => {
   });
 
   it('by SIGTERM ends at once, and says that it was interrupted', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const stalled = stalledTransfer(1_000_000);
     const run = loader(folder.path, {});
     await stalled;
@@ -81,7 +81,7 @@ describe('a loader that is killed', { timeout }, () => {
   });
 
   it('while it owns a shared folder is succeeded by one of those that wait', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const tuning = { leaseMs: 3_000 };
     const stalled = stalledTransfer(2_000_000);
     const owner = loader(folder.path, { shared: true, tuning });
@@ -97,7 +97,7 @@ describe('a loader that is killed', { timeout }, () => {
   });
 
   it('never leaves a file that is not whole, wherever it was', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     for (let round = 0; round < 3; round++) {
       const stalled = stalledTransfer(200_000 * (round + 1));
       const run = loader(folder.path, {});
@@ -113,7 +113,7 @@ describe('a loader that is killed', { timeout }, () => {
 
 describe('a shared folder', { timeout }, () => {
   it('is filled once by many loaders at the same time', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const many = Array.from({ length: 4 }, () => loader(folder.path, { shared: true }));
     expect(await Promise.all(many.map(({ ended }) => ended))).toEqual([0, 0, 0, 0]);
     expect(await readFile(join(folder.path, 'tickets.gguf'))).toEqual(gguf);
@@ -121,7 +121,7 @@ describe('a shared folder', { timeout }, () => {
   });
 
   it('belongs to the next one at once when its owner failed', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     hub.failures.push({ status: 404, headers: { 'x-error-code': 'RepoNotFound' } });
     const options = loading(folder.path, {
       uri,
@@ -134,7 +134,7 @@ describe('a shared folder', { timeout }, () => {
   });
 
   it('stays whole when an owner wakes up that was paused for longer than its lease', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     const tuning = { leaseMs: 3_000 };
     let resume = (): void => undefined;
     const stalled = new Promise<void>((resolve) => {
@@ -160,7 +160,7 @@ describe('a shared folder', { timeout }, () => {
   });
 
   it('of which another loader holds the lock is waited for, and used when the lock is old', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await modelFolder();
     await writeFile(join(folder.path, '.cadre-lock.7'), 'gone/1/x 3');
     const options = loading(folder.path, { uri, hubEndpoint: hub.endpoint, shared: true, tuning: { leaseMs: 300 } });
     expect(await runLoader(options)).toMatchObject({ bytes: gguf.length });
@@ -170,7 +170,7 @@ describe('a shared folder', { timeout }, () => {
   it.each(['9007199254740991', '9007199254740993', '9'.repeat(200)])(
     'with a lock number of %s is refused',
     async (n) => {
-      await using folder = await temporaryFolder();
+      await using folder = await modelFolder();
       await writeFile(join(folder.path, `.cadre-lock.${n}`), 'released');
       const options = loading(folder.path, { uri, hubEndpoint: hub.endpoint, shared: true });
       const message = expect.stringContaining(`remove it from ${folder.path}`) as unknown;

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../test/support/hub/hub.ts';
 import { ggufFile, safetensorsFile } from '../../test/support/hub/models.ts';
-import { loading, temporaryFolder } from '../../test/support/loading.ts';
+import { loading, modelFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
 
 const gguf = ggufFile(10_000);
 
 async function claim() {
-  const folder = await temporaryFolder();
+  const folder = await modelFolder();
   const mount = join(folder.path, 'mount');
   await mkdir(join(mount, 'llama'), { recursive: true });
   await mkdir(join(mount, 'hf'), { recursive: true });

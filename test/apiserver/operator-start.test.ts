@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { temporaryFolder } from '../../process/testing/temporary-folder.ts';
 import { makeNamespace, useOwnApiServer } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { installCrds, type Operator, operatorConfiguration, startOperator } from '../support/operator.ts';
@@ -11,13 +11,12 @@ let dir: string;
 let operator: Operator | undefined;
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'cadre-start-'));
+  const made = await temporaryFolder('start');
+  dir = made.path;
+  return made.remove;
 });
 
-afterEach(async () => {
-  await operator?.end('SIGKILL');
-  await rm(dir, { recursive: true });
-});
+afterEach(() => operator?.end('SIGKILL'));
 
 async function start(kubeconfig: string): Promise<{ running: Operator; log: () => Promise<string> }> {
   const config = join(dir, 'operator.yaml');

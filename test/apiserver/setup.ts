@@ -1,8 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startControlPlane } from '../../hack/local-cluster/control-plane.ts';
+import { temporaryFolder } from '../../process/testing/temporary-folder.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -13,11 +11,11 @@ declare module 'vitest' {
 
 /** One etcd and kube-apiserver for all files. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dir = await mkdtemp(join(tmpdir(), 'cadre-apiserver-'));
-  const plane = await startControlPlane({ dir, log: console.log });
+  const folder = await temporaryFolder('apiserver');
+  const plane = await startControlPlane({ dir: folder.path, log: console.log });
   project.provide('kubeconfig', plane.kubeconfig);
   return async () => {
     await plane.stop();
-    await rm(dir, { recursive: true });
+    await folder.remove();
   };
 }

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, inject } from 'vitest';
-import { type ControlPlane, startControlPlane } from '../../hack/local-cluster/control-plane.ts';
+import {
+  type ControlPlane,
+  type ControlPlaneOptions,
+  startControlPlane,
+} from '../../hack/local-cluster/control-plane.ts';
 import { type ClientOptions, KubeClient } from '../../kube/client.ts';
 import { connect } from '../../kube/connect.ts';
 import { kubeconfigCredentials } from '../../kube/kubeconfig.ts';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
+import { temporaryFolder } from '../../process/testing/temporary-folder.ts';
 
 export interface ApiServerWorld {
   kube: KubeClient;
@@ -32,8 +34,28 @@ export function useApiServer(prefix: string): ApiServerWorld {
   return world;
 }
 
-export interface OwnApiServer {
+/** A control plane of this file's own, and the folder in which it and others may keep what goes with it. */
+export interface OwnControlPlane {
   plane: ControlPlane;
+  dir: string;
+}
+
+export function useControlPlane(options: Pick<ControlPlaneOptions, 'components'> = {}): OwnControlPlane {
+  const own = {} as OwnControlPlane;
+  // Two hooks: the folder goes even when the programs don't start.
+  beforeAll(async () => {
+    const folder = await temporaryFolder('control-plane');
+    own.dir = folder.path;
+    return folder.remove;
+  });
+  beforeAll(async () => {
+    own.plane = await startControlPlane({ dir: own.dir, log: () => undefined, ...options });
+    return () => own.plane.stop();
+  });
+  return own;
+}
+
+export interface OwnApiServer extends OwnControlPlane {
   /** A client of the relay's, so that its connections can be cut. */
   kube: KubeClient;
   /** A client of the server's own, for what the test itself does. */
@@ -45,11 +67,8 @@ export interface OwnApiServer {
 
 /** An API server of this file's own, which may be restarted, compacted and cut off. */
 export function useOwnApiServer(options: ClientOptions = {}): OwnApiServer {
-  const own = {} as OwnApiServer;
-  let dir: string;
+  const own = useControlPlane() as OwnApiServer;
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'cadre-own-apiserver-'));
-    own.plane = await startControlPlane({ dir, log: () => undefined });
     own.relay = await startRelay(Number(new URL(own.plane.url).port));
     own.connect = async (more = {}) => {
       const credentials = await kubeconfigCredentials({ path: own.plane.kubeconfig });
@@ -62,8 +81,6 @@ export function useOwnApiServer(options: ClientOptions = {}): OwnApiServer {
   afterAll(async () => {
     await Promise.all([own.kube?.close(), own.direct?.close()]);
     await own.relay?.close();
-    await own.plane?.stop();
-    await rm(dir, { recursive: true, force: true });
   });
   return own;
 }

@@ -1,13 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { temporaryFolder } from '../../process/testing/temporary-folder.ts';
 import type { LoaderOptions } from '../../runtime/loader/options.ts';
 
-/** A folder that goes away with the test: `await using folder = await temporaryFolder()`. */
-export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await mkdtemp(join(tmpdir(), 'cadre-loader-'));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+/** An empty folder for a model, with room beside it for the termination message: `await using folder = await modelFolder()`. */
+export async function modelFolder(): Promise<AsyncDisposable & { path: string }> {
+  const around = await temporaryFolder('loader');
+  const path = join(around.path, 'model');
+  await mkdir(path);
+  return { path, [Symbol.asyncDispose]: around.remove };
 }
 
 /** Options of a load into `to`, with short back-off and no log. */

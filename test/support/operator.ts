@@ -1,17 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { type ControlPlane, startControlPlane } from '../../hack/local-cluster/control-plane.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { connect } from '../../kube/connect.ts';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject, Resource } from '../../kube/types.ts';
 import { customResources } from '../../operator/custom-resources.ts';
-import { makeNamespace } from './api-server.ts';
+import { makeNamespace, useControlPlane } from './api-server.ts';
 import { freePort } from './engine-process.ts';
 import { eventually } from './eventually.ts';
 
@@ -51,22 +49,20 @@ export interface OperatorWorld {
 export function useOperators(namespace: string): OperatorWorld {
   const world = { namespace, systemNamespace } as OperatorWorld;
   const running = new Set<Operator>();
-  let dir: string;
-  let plane: ControlPlane;
+  const own = useControlPlane({ components: ['kube-controller-manager'] });
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'cadre-operators-'));
-    world.log = join(dir, 'operator.log');
-    plane = await startControlPlane({ dir, log: () => undefined, components: ['kube-controller-manager'] });
-    world.kube = await connect({ kubeconfig: { path: plane.kubeconfig } });
+    const { kubeconfig } = own.plane;
+    world.log = join(own.dir, 'operator.log');
+    world.kube = await connect({ kubeconfig: { path: kubeconfig } });
     await makeNamespace(world.kube, systemNamespace);
     await makeNamespace(world.kube, namespace);
     await installCrds(world.kube);
     const owner = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'routes', namespace: systemNamespace } };
     await world.kube.create(resources.configMaps, owner);
-    const config = join(dir, 'operator.yaml');
+    const config = join(own.dir, 'operator.yaml');
     await writeFile(config, stringify(operatorConfiguration));
     world.start = async () => {
-      const operator = await startOperator(config, plane.kubeconfig, world.log);
+      const operator = await startOperator(config, kubeconfig, world.log);
       running.add(operator);
       return operator;
     };
@@ -78,8 +74,6 @@ export function useOperators(namespace: string): OperatorWorld {
   afterAll(async () => {
     await world.endAll('SIGKILL');
     await world.kube?.close();
-    await plane?.stop();
-    await rm(dir, { recursive: true, force: true });
   });
   return world;
 }
