@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export interface TemporaryFolder extends AsyncDisposable {
   path: string;
   /** Removes the folder with all that is in it, also when some of it is gone already. */
-  remove(): Promise<void>;
+  remove: () => Promise<void>;
 }
 
 /** Makes an empty folder where the system keeps what is temporary; `purpose` is a part of its name. */
