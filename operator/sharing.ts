@@ -4,16 +4,14 @@
  * changed, so nobody can tell.
  */
 
-/** Parts that were seen lately; forgetting them costs room, not truth. */
+/** What was seen lately; forgetting it costs room, not truth. */
 const most = 4096;
 const longestString = 128;
-const longestKey = 1024;
+const largestPart = 512;
 
 const strings = new Map<string, string>();
-/** Objects and arrays by what they are made of, in which parts stand as their numbers. */
-const values = new Map<string, object>();
-const numbers = new WeakMap<object, number>();
-let lastNumber = 0;
+/** By their JSON. */
+const parts = new Map<string, object>();
 
 /** The same string for equal ones. */
 export function shared(text: string): string {
@@ -25,36 +23,41 @@ export function shared(text: string): string {
   return text;
 }
 
-/** The same object for equal JSON values. Takes its argument over: parts of it are replaced. */
-export function sharedDeep<T>(value: T): T {
+/** The same object for equal JSON values, where they are small. */
+export function sharedPart<T>(value: T): T {
   if (typeof value === 'string') return shared(value) as T;
   if (typeof value !== 'object' || value === null) return value;
+  const text = JSON.stringify(value);
+  return text.length <= largestPart ? (lookUp(text, value) as T) : sharedFields(value, farDown);
+}
+
+/**
+ * A value with its small parts shared, as a spec: what is near the top is its object's own, or too large. Takes its argument
+ * over: parts of it are replaced.
+ */
+export function sharedTree<T>(value: T): T {
+  return sharedFields(value, 0);
+}
+
+/** From this depth on parts are tried: spec, template, spec, containers. */
+const farDown = 4;
+
+function sharedFields<T>(value: T, depth: number): T {
+  if (typeof value !== 'object' || value === null) return value;
   const record = value as Record<string, unknown>;
-  let made = Array.isArray(value) ? '[' : '{';
   for (const key in record) {
-    const part = sharedDeep(record[key]);
-    record[key] = part;
-    // With its length, so that no name can look like the end of another.
-    made += `${key.length} ${key}${signature(part)},`;
+    const field = record[key];
+    if (typeof field === 'string') record[key] = shared(field);
+    else if (typeof field === 'object')
+      record[key] = depth < farDown ? sharedFields(field, depth + 1) : sharedPart(field);
   }
-  if (made.length > longestKey) return value;
-  const known = values.get(made);
-  if (known) return known as T;
-  if (values.size >= most) values.clear();
-  values.set(made, value);
-  numbers.set(value, ++lastNumber);
   return value;
 }
 
-/** Tells parts apart as JSON would: strings are quoted, objects are numbered. */
-function signature(part: unknown): string {
-  if (typeof part === 'string') return JSON.stringify(part);
-  if (typeof part !== 'object' || part === null) return String(part);
-  let number = numbers.get(part);
-  if (number === undefined) {
-    // One that was too large to be shared.
-    number = ++lastNumber;
-    numbers.set(part, number);
-  }
-  return `#${number}`;
+function lookUp(text: string, value: object): object {
+  const known = parts.get(text);
+  if (known) return known;
+  if (parts.size >= most) parts.clear();
+  parts.set(text, value);
+  return value;
 }

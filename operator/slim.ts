@@ -1,7 +1,7 @@
 import { equals } from '../kube/match.ts';
 import { type KubeObject, keyOf, type ObjectMeta, type Store } from '../kube/types.ts';
 import type { Deployment, Node, Pod } from './context.ts';
-import { shared, sharedDeep } from './sharing.ts';
+import { shared, sharedPart, sharedTree } from './sharing.ts';
 
 /*
  * What of an object stays in memory: thousands do, and most of what is in them nobody reads. Objects are built anew rather
@@ -30,7 +30,7 @@ export function slimChild<T extends KubeObject>(
     kind: shared(kind),
     metadata: slimMetadata(metadata, before),
     ...(spec !== undefined && { spec: specOf(object, before) }),
-    ...sharedDeep(rest),
+    ...sharedTree(rest),
   } as unknown as T;
 }
 
@@ -44,7 +44,7 @@ export function slimDeployment(deployment: Deployment, before: Deployment | unde
     spec: specOf(deployment, before),
     status: {
       observedGeneration,
-      conditions: sharedDeep(conditions?.map(slimCondition)),
+      conditions: sharedPart(conditions?.map(slimCondition)),
     },
   } as unknown as Deployment;
 }
@@ -65,12 +65,12 @@ export function slimPod(pod: Pod, before: Pod | undefined): Pod {
     metadata: slimMetadata(metadata, before),
     spec: {
       nodeName: spec?.nodeName,
-      containers: sharedDeep(spec?.containers?.map(slimContainer)),
-      initContainers: sharedDeep(spec?.initContainers?.map(slimContainer)),
+      containers: sharedPart(spec?.containers?.map(slimContainer)),
+      initContainers: sharedPart(spec?.initContainers?.map(slimContainer)),
     },
     status: {
       phase,
-      conditions: sharedDeep(conditions?.map(slimCondition)),
+      conditions: sharedPart(conditions?.map(slimCondition)),
       containerStatuses,
       initContainerStatuses,
       reason,
@@ -118,7 +118,7 @@ interface Specified extends KubeObject {
 function specOf(object: Specified, before: Specified | undefined): unknown {
   const { uid, generation } = object.metadata;
   const isSame = generation !== undefined && before?.metadata.uid === uid && before?.metadata.generation === generation;
-  return isSame ? before?.spec : sharedDeep(object.spec);
+  return isSame ? before?.spec : sharedTree(object.spec);
 }
 
 /** kubectl's copy of what was applied is as large as the object. */
@@ -136,11 +136,11 @@ function slimMetadata(metadata: ObjectMeta, before: KubeObject | undefined): Obj
     generation,
     creationTimestamp: known?.creationTimestamp ?? (metadata.creationTimestamp && shared(metadata.creationTimestamp)),
     deletionTimestamp,
-    labels: equals(known?.labels, metadata.labels) ? known?.labels : sharedDeep(metadata.labels),
+    labels: equals(known?.labels, metadata.labels) ? known?.labels : sharedPart(metadata.labels),
     annotations: equals(known?.annotations, fresh) ? known?.annotations : fresh,
     ownerReferences: equals(known?.ownerReferences, metadata.ownerReferences)
       ? known?.ownerReferences
-      : sharedDeep(metadata.ownerReferences),
+      : sharedPart(metadata.ownerReferences),
     finalizers,
   } as ObjectMeta;
 }

@@ -3,7 +3,6 @@ import type { GpuProfile, OperatorConfig } from '../../config.ts';
 import { refusedArgs } from '../../engines/refused-flags.ts';
 import { engines } from '../../engines/registry.ts';
 import { type ModelObjects, modelObjects } from '../../resources/model-objects.ts';
-import { sharedDeep } from '../../sharing.ts';
 import { credentialsProblem } from './credentials.ts';
 import { LruCache } from './lru-cache.ts';
 import type { SeenModel } from './observe.ts';
@@ -27,7 +26,7 @@ export function planModel(seen: SeenModel, config: OperatorConfig): Plan {
   const { model, problems, credentials } = seen;
   if (problems.length > 0) return refused('InvalidSpec', problems.join('; '));
   const { spec } = model;
-  const args = refusedArgs(engines[spec.engine.type].rules, spec.engine);
+  const args = refusedArgs(engines[spec.engine.type].rules, spec);
   if (args.length > 0) return refused('InvalidArgs', args.join('; '));
   const profile =
     spec.gpu &&
@@ -41,15 +40,15 @@ export function planModel(seen: SeenModel, config: OperatorConfig): Plan {
   return { state: 'Accepted', objects: objectsOf(model, config, profile), leftovers: leftovers(seen) };
 }
 
-/** What a model's objects have in common with others' they share, so that a few kilobytes remain of each. */
-const mostModels = 4096;
+/** A few kilobytes each: those that change just now, not the fleet. */
+const mostModels = 256;
 const objectsMade = new WeakMap<OperatorConfig, LruCache<ModelObjects>>();
 
 /** A model's spec is another object when anything in it changed; equal specs of two models may be one. */
 function objectsOf(model: SpecializedModel, config: OperatorConfig, profile: GpuProfile | undefined): ModelObjects {
   const cache = objectsMade.get(config) ?? new LruCache(mostModels);
   objectsMade.set(config, cache);
-  return cache.get(model.metadata.uid, model.spec, () => sharedDeep(modelObjects(model, config, profile)));
+  return cache.get(model.metadata.uid, model.spec, () => modelObjects(model, config, profile));
 }
 
 function refused(reason: Problem['reason'], message: string): Plan {
