@@ -20,6 +20,11 @@ export function atomicList<T extends z.ZodType>(item: T, max: number) {
   return z.array(item).max(max).meta({ 'x-kubernetes-list-type': 'atomic' });
 }
 
+/** A list without repetitions, which is merged. */
+export function setList<T extends z.ZodType>(item: T, max: number) {
+  return z.array(item).max(max).meta({ 'x-kubernetes-list-type': 'set' });
+}
+
 /** A string of one form, whose rule says in words what that is. */
 export function text(max: number, pattern: string, message: string) {
   return withRules(z.string().min(1).max(max), matching(pattern, message));

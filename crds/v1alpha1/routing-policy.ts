@@ -14,6 +14,7 @@ import {
   text,
 } from '../schema.ts';
 import { hostPattern, portPattern } from '../url-parts.ts';
+import { output } from './output.ts';
 
 const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
 
@@ -94,9 +95,6 @@ const access = withRules(
   },
 );
 
-// Spaces at either end would be lost in an answer, and control characters can't be part of one line.
-const labelPattern = '^[^\\p{Cc}\\p{Z}]([^\\p{Cc}\\p{Zl}\\p{Zp}]*[^\\p{Cc}\\p{Z}])?$';
-
 const timeouts = withRules(
   z.object({
     firstByte: duration().default('10s').describe('From sending a request to the first byte of the answer.'),
@@ -146,25 +144,7 @@ const routingPolicySpec = withRules(
     })
       .optional()
       .describe('Backends to ask, in this order, when the chosen one is not there or fails before the answer began.'),
-    output: z
-      .object({
-        labels: mapList(
-          z.object({
-            name: text(
-              128,
-              labelPattern,
-              'a label must have no control characters or line breaks, and no space at either end',
-            ).describe('The label, as it is answered.'),
-          }),
-          'name',
-          1000,
-        )
-          .min(2)
-          .optional()
-          .describe('The only answers there are. Models are held to them by the engine.'),
-      })
-      .optional()
-      .describe('What an answer looks like.'),
+    output: output.optional().describe('What an answer looks like.'),
     timeouts: timeouts.prefault({}).describe('How long to wait.'),
   }),
   {

@@ -14,6 +14,20 @@ const url = (value: string): Changes => provider({ ...compatible, url: value });
 const key = (value: object): Changes => ({
   'spec.access.keys[0]': { name: 'web', secretRef: { name: 'web', key: 'token' }, ...value },
 });
+const token = (...tokens: string[]): Changes => ({
+  'spec.output.labels': [...tokens.map((one, at) => ({ name: `label ${at}`, token: one })), { name: 'other' }],
+});
+const groups = (...all: string[][]): Changes => ({
+  'spec.output.labels': ['card_arrival', 'card_linking', 'top_up'].map((name) => ({ name })),
+  'spec.output.groups': all.map((own, at) => ({ name: `group ${at}`, labels: own })),
+});
+const manyLabels = (count: number): Changes => ({
+  'spec.output.labels': Array.from({ length: count }, (_, at) => ({ name: `label_number_${at}`, token: ` word${at}` })),
+  'spec.output.groups': Array.from({ length: 50 }, (_, group) => ({
+    name: `group ${group}`,
+    labels: Array.from({ length: count / 50 }, (_all, at) => `label_number_${(group * count) / 50 + at}`),
+  })),
+});
 const labels = (...names: string[]): Changes => ({ 'spec.output.labels': names.map((name) => ({ name })) });
 
 export const routingPolicyCases: KindCases = {
@@ -197,6 +211,69 @@ export const routingPolicyCases: KindCases = {
         labels('billing', ' '),
       ],
     },
+    {
+      field: 'spec.output.labels[].token',
+      message: 'token must be one token as the model says it: no white space but for one space at its beginning',
+      keeps: [token(' card', 'card'), token('退款'), token(' .', '"')],
+      breaks: [
+        token(' '),
+        token('  card'),
+        token('card '),
+        token('a card'),
+        token('card\n'),
+        token('\u2581\u00a0'),
+      ].map((change) => ({ ...labels('a', 'b'), ...change })),
+    },
+    {
+      field: 'spec.output.labels',
+      message: 'output.labels must each have a token of its own',
+      keeps: [token(' card'), token(' card', 'card'), manyLabels(500)],
+      breaks: [token(' card', ' fee', ' card'), token('a', 'a')],
+    },
+    {
+      field: 'spec.output.groups[].name',
+      message: 'the name of a group must have no control characters or line breaks, and no space at either end',
+      keeps: [{ ...groups(['card_arrival', 'card_linking'], ['top_up']), 'spec.output.groups[0].name': 'Karten 💳' }],
+      breaks: [
+        { ...groups(['card_arrival', 'card_linking'], ['top_up']), 'spec.output.groups[0].name': 'card\n' },
+        { ...groups(['card_arrival', 'card_linking'], ['top_up']), 'spec.output.groups[0].name': ' card' },
+      ],
+    },
+    {
+      field: 'spec.output.groups',
+      message: 'output.groups needs output.labels, which it divides into groups',
+      keeps: [groups(['card_arrival', 'card_linking'], ['top_up'])],
+      breaks: [{ ...groups(['card_arrival', 'card_linking'], ['top_up']), 'spec.output.labels': undefined }],
+    },
+    {
+      field: 'spec.output.groups',
+      message: 'output.groups must name each of output.labels exactly once, and nothing else',
+      keeps: [groups(['card_arrival', 'card_linking'], ['top_up']), manyLabels(500)],
+      breaks: [
+        groups(['card_arrival'], ['top_up']),
+        groups(['card_arrival', 'card_linking'], ['card_linking', 'top_up']),
+        groups(['card_arrival', 'card_linking'], ['top_up', 'top-up']),
+        groups(['card_arrival', 'card-linking'], ['top_up']),
+      ],
+    },
+    {
+      field: 'spec.output.temperature',
+      message: 'temperature must be a decimal number from 0.1 to 10 in quotes, such as "1.4"',
+      keeps: ['1', '0.1', '1.4237', '10', '10.0', '01.5'].map((temperature) => ({
+        ...labels('a', 'b'),
+        'spec.output.temperature': temperature,
+      })),
+      breaks: ['', '0', '0.09', '10.1', '-1', '1,4', '1e1', '.5', '1.', 'NaN', ' 1', '1\n'].map((temperature) => ({
+        ...labels('a', 'b'),
+        'spec.output.temperature': temperature,
+      })),
+    },
+    {
+      field: 'spec.output.temperature',
+      message: 'output.temperature needs output.labels, whose probabilities it calibrates',
+      keeps: [{ ...labels('a', 'b'), 'spec.output.temperature': '1.4' }],
+      breaks: [{ 'spec.output.temperature': '1.4' }],
+    },
     ...['firstByte', 'idle', 'total'].map((name) => ({
       field: `spec.timeouts.${name}`,
       message: duration,
@@ -264,6 +341,33 @@ export const routingPolicyCases: KindCases = {
       message: 'should have at least 2 items',
     },
     {
+      what: 'groups differ',
+      changes: {
+        ...groups(['card_arrival', 'card_linking'], ['top_up']),
+        'spec.output.groups[1].name': 'group 0',
+      },
+      field: 'spec.output.groups[1]',
+      message: 'Duplicate value: {"name":"group 0"}',
+    },
+    {
+      what: 'one group is no choice',
+      changes: groups(['card_arrival', 'card_linking', 'top_up']),
+      field: 'spec.output.groups',
+      message: 'should have at least 2 items',
+    },
+    {
+      what: 'a group has labels',
+      changes: groups(['card_arrival', 'card_linking', 'top_up'], []),
+      field: 'spec.output.groups[1].labels',
+      message: 'should have at least 1 items',
+    },
+    {
+      what: 'there are at most 500 labels',
+      changes: { 'spec.output.labels': Array.from({ length: 501 }, (_, at) => ({ name: `label ${at}` })) },
+      field: 'spec.output.labels',
+      message: 'must have at most 500 items',
+    },
+    {
       what: 'keys have names of their own',
       changes: { 'spec.access.keys[1]': { name: 'web', secretRef: { name: 'other', key: 'token' } } },
       field: 'spec.access.keys[1]',
@@ -301,6 +405,7 @@ export const routingPolicyCases: KindCases = {
     },
   ],
   unknown: {
+    'spec.output.labels[0].tokens': { ...labels('a', 'b'), 'spec.output.labels[0].tokens': [' a'] },
     'spec.timeouts.first': { 'spec.timeouts.first': '1s' },
     'spec.split[0].percent': { 'spec.split[0].percent': 90 },
     'spec.escalation': { 'spec.escalation': { steps: [] } },
