@@ -6,10 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { parse } from 'yaml';
+import { inParallel } from '../hack/in-parallel.ts';
 import { type ControlPlane, startControlPlane } from '../hack/local-cluster/control-plane.ts';
 import { errorMessage, UserError } from '../process/errors.ts';
-import { type Api, inParallel, openApi } from './operator/api.ts';
-import { aModel, childCollections, configuration, group, systemNamespace } from './operator/fleet.ts';
+import { systemNamespace } from '../test/support/operator-configuration.ts';
+import { type Api, openApi } from './operator/api.ts';
+import { aModel, childCollections, configuration, group } from './operator/fleet.ts';
 import type { Floor } from './operator/floor.ts';
 import { type Calls, type OperatorProcess, startOperator } from './operator/operator-process.ts';
 

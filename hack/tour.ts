@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { UserError } from '../process/errors.ts';
+import { inParallel } from './in-parallel.ts';
 
 /** Where an application finds the router, and what it shows there. */
 export interface Endpoint {
@@ -42,7 +43,7 @@ export async function printTour(endpoint: Endpoint, folder: string): Promise<voi
   console.log(row('message', 'answer', 'given by', 'ms'));
   const answers: Answer[] = [];
   let printed = 0;
-  await inParallel(atOnce, messages.length, async (index) => {
+  await inParallel(messages.length, atOnce, async (index) => {
     answers[index] = await ask(client, prompt, messages[index]?.text ?? '');
     for (let next = answers[printed]; next; next = answers[printed]) {
       console.log(row(messages[printed]?.text ?? '', next.text, next.backend, String(next.ms)));
@@ -134,12 +135,4 @@ export function summary(messages: readonly Message[], answers: readonly Answer[]
 function row(message: string, answer: string, backend: string, ms: string): string {
   const cut = message.length > 60 ? `${message.slice(0, 59)}…` : message;
   return `${cut.padEnd(60)}  ${answer.padEnd(9)} ${backend.padEnd(11)} ${ms.padStart(6)}`;
-}
-
-async function inParallel(workers: number, count: number, work: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const one = async (): Promise<void> => {
-    while (next < count) await work(next++);
-  };
-  await Promise.all(Array.from({ length: workers }, one));
 }

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { until } from '../process/testing/waiting.ts';
 import { KubeClient } from './client.ts';
 import { type Credentials, inClusterCredentials } from './credentials.ts';
 import { isTransient, type KubeErrorCode } from './errors.ts';
@@ -11,7 +12,6 @@ import { kubeconfigCredentials } from './kubeconfig.ts';
 import { resources } from './resources.ts';
 import { configMap } from './testing/objects.ts';
 import { type Asked, type Reply, type ScriptedServer, scriptedServer } from './testing/scripted-server.ts';
-import { until } from './testing/until.ts';
 
 let closing: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { errorMessage } from '../process/errors.ts';
 import type { Logger } from '../process/logger.ts';
+import { microTime } from './micro-time.ts';
 import { resources } from './resources.ts';
 import type { Cluster, KubeObject } from './types.ts';
 
@@ -186,11 +187,6 @@ export class EventRecorder {
     this.#dropped = 0;
     this.#writing = undefined;
   }
-}
-
-/** metav1.MicroTime. */
-function microTime(at: number): string {
-  return new Date(at).toISOString().replace('Z', '000Z');
 }
 
 /** The API takes 1024 bytes. */

@@ -5,6 +5,7 @@ import { errorMessage } from '../process/errors.ts';
 import type { Logger } from '../process/logger.ts';
 import { waitFor } from './back-off.ts';
 import { isKubeError } from './errors.ts';
+import { microTime } from './micro-time.ts';
 import { resources } from './resources.ts';
 import type { Cluster, KubeObject } from './types.ts';
 
@@ -178,7 +179,7 @@ export class LeaderElector {
     const held = this.#held;
     if (!held) return 'Failed';
     try {
-      const spec = { ...held.spec, renewTime: microTime() };
+      const spec = { ...held.spec, renewTime: microTime(Date.now()) };
       this.#held = await this.#send(() => cluster.replace(resources.leases, { ...held, spec }, limits));
       return 'Renewed';
     } catch (error) {
@@ -202,7 +203,7 @@ export class LeaderElector {
     const held = this.#held;
     if (!held) return;
     const { leaseTransitions = 0 } = held.spec ?? {};
-    const now = microTime();
+    const now = microTime(Date.now());
     const spec: LeaseSpec = { leaseDurationSeconds: 1, leaseTransitions, renewTime: now, acquireTime: now };
     try {
       const limits = { timeoutMs: this.#timing.retryMs };
@@ -222,7 +223,7 @@ export class LeaderElector {
   }
 
   #claim(before: LeaseSpec | undefined): LeaseSpec {
-    const now = microTime();
+    const now = microTime(Date.now());
     return {
       holderIdentity: this.identity,
       leaseDurationSeconds: Math.ceil(this.#timing.leaseMs / 1000),
@@ -247,11 +248,6 @@ export class LeaderElector {
     if (this.#options.exit) this.#options.exit();
     else process.exit(1);
   }
-}
-
-/** metav1.MicroTime. */
-function microTime(): string {
-  return new Date().toISOString().replace('Z', '000Z');
 }
 
 function withoutManagedFields(lease: Lease): Lease {

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { until } from '../process/testing/waiting.ts';
 import { KubeError } from './errors.ts';
 import { Reflector } from './reflector.ts';
 import { resources } from './resources.ts';
 import { type ConfigMap, configMap, silent } from './testing/objects.ts';
-import { until } from './testing/until.ts';
 import { type Cluster, type KubeObject, keyOf, type ListPage, type WatchEvent } from './types.ts';
 
 interface Entry {

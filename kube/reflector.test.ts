@@ -1,12 +1,12 @@
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
+import { until } from '../process/testing/waiting.ts';
 import { KubeClient } from './client.ts';
 import type { ListWatchTiming } from './list-watch.ts';
 import { Reflector, type ReflectorOptions } from './reflector.ts';
 import { resources } from './resources.ts';
 import { type ConfigMap, configMap, silent } from './testing/objects.ts';
 import { type Asked, type Reply, type ScriptedServer, scriptedServer } from './testing/scripted-server.ts';
-import { until } from './testing/until.ts';
 
 const timing: Partial<ListWatchTiming> = { backOffMs: 1, unreachableMs: 20, refusedMs: 20 };
 const expired = {

@@ -1,19 +1,10 @@
 import { type OperatorConfig, operatorConfigSchema } from '../../operator/config.ts';
 import { modelObjects } from '../../operator/resources/model-objects.ts';
+import { operatorConfiguration } from '../../test/support/operator-configuration.ts';
 import { applyType } from './api.ts';
 
 export const group = '/apis/cadre.dev/v1alpha1';
-export const systemNamespace = 'cadre-system';
-
-/** The configuration of the operator, as the chart would write it. */
-export const configuration: OperatorConfig = operatorConfigSchema.parse({
-  image: 'cadre.dev/cadre:bench',
-  namespace: systemNamespace,
-  routerSelector: { 'app.kubernetes.io/component': 'router' },
-  operatorSelector: { 'app.kubernetes.io/component': 'operator' },
-  routeOwner: { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', name: 'cadre' },
-  engines: { VLLM: { image: 'engine:bench' }, LlamaCpp: { image: 'engine:bench' } },
-});
+export const configuration: OperatorConfig = operatorConfigSchema.parse(operatorConfiguration);
 
 /** Model number `index` of a fleet. */
 export function aModel(namespace: string, index: number) {

@@ -1,4 +1,5 @@
-import { type Access, type ApiAnswer, inParallel, openApi } from './api.ts';
+import { inParallel } from '../../hack/in-parallel.ts';
+import { type Access, type ApiAnswer, openApi } from './api.ts';
 import { floorCalls, uidPlaceholder } from './fleet.ts';
 
 /** What the bare script took. */

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { freePort } from '../../hack/local-cluster/ports.ts';
 import { configuration } from './fleet.ts';
 import { cpuSeconds, memoryBytes } from './process-usage.ts';
 
@@ -108,12 +107,4 @@ export function countCalls(page: string): Calls {
     if (verb !== 'GET' && label('resource') !== 'leases') calls.writes += count;
   }
   return calls;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -28,6 +28,11 @@ export async function freePorts<Name extends string>(
   return ports;
 }
 
+/** A port of 127.0.0.1 that is free now. */
+export async function freePort(): Promise<number> {
+  return (await freePorts(['port'])).port;
+}
+
 function hold(server: Server, host: string, port: number, name: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {

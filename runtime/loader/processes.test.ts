@@ -3,6 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { untilSeen } from '../../process/testing/waiting.ts';
 import { type Hub, startHub } from '../../test/support/hub/hub.ts';
 import { ggufFile } from '../../test/support/hub/models.ts';
 import { loading, modelFolder } from '../../test/support/loading.ts';
@@ -45,7 +46,7 @@ function stalledTransfer(after: number): Promise<void> {
 
 async function untilPartHas(folder: string, bytes: number): Promise<void> {
   const size = async () => (await stat(join(folder, 'tickets.gguf.part')).catch(() => undefined))?.size ?? 0;
-  while ((await size()) < bytes) await new Promise((resolve) => setTimeout(resolve, 10));
+  await untilSeen(size, (now) => now >= bytes);
 }
 
 // Processes start slowly where many share two cores.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { until } from '../../kube/testing/until.ts';
+import { until } from '../../process/testing/waiting.ts';
 import { chatChunk, llamaCut, llamaStream, vllmChat, vllmStream } from './testing/answers.ts';
 import { event, json, reset, type Script, startEngine, stream } from './testing/engine.ts';
 import { aModel, aRoute, clientKey, startRouter } from './testing/router.ts';

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { until } from '../../kube/testing/until.ts';
+import { until } from '../../process/testing/waiting.ts';
 import { vllmChat } from './testing/answers.ts';
 import { json, type Script, startEngine, stream } from './testing/engine.ts';
 import { aModel, aRoute, clientKey, startRouter } from './testing/router.ts';

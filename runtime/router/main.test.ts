@@ -8,8 +8,8 @@ import type { Route } from '../../crds/route-table.ts';
 import { KubeClient } from '../../kube/client.ts';
 import { silent } from '../../kube/testing/objects.ts';
 import { type Asked, type Reply, scriptedServer } from '../../kube/testing/scripted-server.ts';
-import { until } from '../../kube/testing/until.ts';
 import { createLogger, type Logger } from '../../process/logger.ts';
+import { eventually, until } from '../../process/testing/waiting.ts';
 import type { RouterConfigInput } from './config.ts';
 import { runRouter } from './main.ts';
 import { vllmChat, vllmStream } from './testing/answers.ts';
@@ -106,17 +106,19 @@ describe('the router', () => {
     expect((await post(router.origin)).status).toBe(401);
     await until('both are watched', () => cluster.watching('secrets') && cluster.watching('endpointslices'));
     cluster.event('secrets', 'ADDED', routeSecret('r1', route, 11));
-    await eventually(async () => expect((await post(router.origin)).json.error?.code).toBe('no_endpoint'));
+    await eventually('the route', async () => expect((await post(router.origin)).json.error?.code).toBe('no_endpoint'));
     cluster.event('endpointslices', 'ADDED', endpointSlice('small-1', 'small', engine.port, 12));
-    await eventually(async () => expect((await post(router.origin)).status).toBe(200));
+    await eventually('the endpoint', async () => expect((await post(router.origin)).status).toBe(200));
     cluster.event(
       'endpointslices',
       'MODIFIED',
       endpointSlice('small-1', 'small', engine.port, 13, { ready: true, terminating: true }),
     );
-    await eventually(async () => expect((await post(router.origin)).json.error?.code).toBe('no_endpoint'));
+    await eventually('the endpoint to end', async () =>
+      expect((await post(router.origin)).json.error?.code).toBe('no_endpoint'),
+    );
     cluster.event('secrets', 'DELETED', routeSecret('r1', route, 14));
-    await eventually(async () => expect((await post(router.origin)).status).toBe(401));
+    await eventually('the end of the route', async () => expect((await post(router.origin)).status).toBe(401));
   });
 
   it('keeps the last good form of a route that becomes unreadable, and says so', async () => {
@@ -132,7 +134,7 @@ describe('the router', () => {
     cluster.event('secrets', 'MODIFIED', routeSecret('r1', { ...route, version: 99 } as unknown as Route, 20));
     await until('the log says so', () => logged.includes("a route can't be read: its last good form is served"));
     expect((await post(router.origin)).status).toBe(200);
-    await eventually(async () =>
+    await eventually('the metric to say so', async () =>
       expect((await router.probe('/metrics')).text).toContain('cadre_router_invalid_routes 1'),
     );
     expect(logged).not.toContain(route.model);
@@ -171,11 +173,11 @@ describe('the router', () => {
       body: JSON.stringify(ask({ stream: true })),
     });
     router.stop();
-    await eventually(async () => expect((await router.probe('/readyz')).status).toBe(503));
+    await eventually('the router to drain', async () => expect((await router.probe('/readyz')).status).toBe(503));
     const agent = new HttpAgent({ keepAlive: true });
     const late = await answered(router.origin, agent);
     expect([late.statusCode, late.headers['connection']]).toEqual([200, 'close']);
-    await eventually(async () => expect(await refused(router.origin)).toBe(true));
+    await eventually('the router to listen no longer', async () => expect(await refused(router.origin)).toBe(true));
     release.resolve();
     expect(await streaming.text()).toMatch(/data: \[DONE\]\n\n$/);
     await router.done;
@@ -209,18 +211,6 @@ describe('the router', () => {
     await expect(runRouter({ ...options, cluster })).rejects.toThrow('providers.caFile /nowhere.pem: ENOENT');
   });
 });
-
-async function eventually(holds: () => Promise<void>): Promise<void> {
-  const end = performance.now() + 15_000;
-  for (;;) {
-    try {
-      return await holds();
-    } catch (error) {
-      if (performance.now() > end) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 function answered(origin: string, agent: HttpAgent): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();

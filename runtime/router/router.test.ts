@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { until } from '../../kube/testing/until.ts';
+import { until } from '../../process/testing/waiting.ts';
 import { llamaStream, vllmChat } from './testing/answers.ts';
 import { event, json, startEngine, stream } from './testing/engine.ts';
 import { aModel, aProvider, aRoute, clientKey, sha256, startRouter } from './testing/router.ts';

@@ -1,7 +1,8 @@
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { EngineType, Task } from '../../crds/v1alpha1/specialized-model.ts';
-import { openStream, until } from '../../test/support/engine-client.ts';
+import { untilSeen } from '../../process/testing/waiting.ts';
+import { openStream } from '../../test/support/engine-client.ts';
 import { untilHealthy } from '../../test/support/engine-process.ts';
 import { type SimulatedEngine, type SimulatorOptions, startEngineSim } from '../../test/support/engine-sim/start.ts';
 import { runSidecar } from './main.ts';
@@ -88,7 +89,7 @@ describe('readiness', () => {
     const sim = await engineOf(engine, { args: [...args] });
     const sidecar = await besides(sim.port, engine, task);
     expect((await sidecar.get('/healthz')).status).toBe(200);
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     expect((await sim.requests()).map(({ path }) => path)).toEqual(paths);
   });
 
@@ -96,7 +97,7 @@ describe('readiness', () => {
     const config = { architectures: ['BertForSequenceClassification'], id2label: { 0: 'a', 1: 'b' } };
     const sim = await engineOf('VLLM', { config });
     const sidecar = await besides(sim.port, 'VLLM', 'Classification');
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     expect((await sim.requests()).map(({ path }) => path)).toEqual(['/classify']);
   });
 
@@ -104,7 +105,7 @@ describe('readiness', () => {
     const sim = await engineOf('VLLM', { env: { SIM_START_SECONDS: '0.3', SIM_FIRST_LOGPROBS_SECONDS: '1' } });
     const sidecar = await besides(sim.port, 'VLLM', 'Generation');
     const seen = new Set<string>();
-    await until(async () => {
+    await untilSeen(async () => {
       const answer = await sidecar.ready();
       seen.add(answer);
       return answer;
@@ -116,18 +117,18 @@ describe('readiness', () => {
   it('is refused, with the reason, where the engine can not do its task', async () => {
     const sim = await engineOf('LlamaCpp');
     const sidecar = await besides(sim.port, 'LlamaCpp', 'Embedding');
-    const answer = await until(sidecar.ready, (text) => text.includes('refuses'));
+    const answer = await untilSeen(sidecar.ready, (text) => text.includes('refuses'));
     expect(answer).toContain('does not support embeddings');
   });
 
   it('is lost when the engine dies, and comes back when its successor was warmed up', async () => {
     const first = await engineOf('LlamaCpp');
     const sidecar = await besides(first.port, 'LlamaCpp', 'Generation');
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     first.kill('SIGKILL');
-    await until(sidecar.ready, (answer) => answer.includes('does not listen'));
+    await untilSeen(sidecar.ready, (answer) => answer.includes('does not listen'));
     const second = await engineOf('LlamaCpp', { port: first.port });
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     expect((await second.requests()).length).toBe(1);
     expect((await sidecar.get('/metrics')).text).toContain('cadre_engine_restarts_total 1');
   });
@@ -137,17 +138,17 @@ describe('readiness', () => {
     async (engine) => {
       const first = await engineOf(engine);
       const sidecar = await besides(first.port, engine, 'Generation', { tuning: { readyPollMs: 4_000 } });
-      await until(sidecar.ready, isReady);
+      await untilSeen(sidecar.ready, isReady);
       first.kill('SIGKILL');
       await first.exited;
       const second = await engineOf(engine, { port: first.port });
       await untilHealthy(second);
-      const warmedUp = await until(
+      const warmedUp = await untilSeen(
         () => second.requests(),
         (requests) => requests.length > 0,
       );
       expect(warmedUp.map(({ path }) => path)).toEqual(['/v1/completions']);
-      await until(sidecar.ready, isReady);
+      await untilSeen(sidecar.ready, isReady);
     },
     60_000,
   );
@@ -155,9 +156,9 @@ describe('readiness', () => {
   it("is lost when vLLM's core dies, while its server still answers", async () => {
     const sim = await engineOf('VLLM');
     const sidecar = await besides(sim.port, 'VLLM', 'Generation');
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     await sim.setFaults({ health: { status: 503 } });
-    expect(await until(sidecar.ready, (answer) => !isReady(answer))).toContain('answers 503');
+    expect(await untilSeen(sidecar.ready, (answer) => !isReady(answer))).toContain('answers 503');
   });
 });
 
@@ -165,7 +166,7 @@ describe('metrics', () => {
   it("are the engine's with the sidecar's own after them, each name once", async () => {
     const sim = await engineOf('VLLM');
     const sidecar = await besides(sim.port, 'VLLM', 'Generation');
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     const { text } = await sidecar.get('/metrics');
     expect(text).toContain('vllm:num_requests_running{');
     expect(text).toContain('cadre_engine_ready 1');
@@ -189,11 +190,11 @@ describe('draining', () => {
       const args = engine === 'LlamaCpp' ? ['-np', '2'] : ['--max-num-seqs', '2'];
       const sim = await engineOf(engine, { env: slow, args });
       const sidecar = await besides(sim.port, engine, 'Generation');
-      await until(sidecar.ready, isReady);
+      await untilSeen(sidecar.ready, isReady);
       const streams = Array.from({ length: 4 }, () => openStream(sim, '/v1/completions', long));
       await Promise.race(streams.map(({ first }) => first));
       const drains = [sidecar.get('/drain'), sidecar.get('/drain')];
-      expect(await until(sidecar.ready, (answer) => !isReady(answer))).toBe('draining');
+      expect(await untilSeen(sidecar.ready, (answer) => !isReady(answer))).toBe('draining');
       const answers = await Promise.all(drains);
       const inTime = await Promise.all(streams.map(({ ended }) => ended));
       expect(inTime.every(({ events }) => events.at(-1) === '[DONE]')).toBe(true);
@@ -208,7 +209,7 @@ describe('draining', () => {
   it('is for who has the key, where there is one: nobody else makes the pod unready', async () => {
     const sim = await engineOf('LlamaCpp');
     const sidecar = await besides(sim.port, 'LlamaCpp', 'Generation', { drainKey: '5f3a' });
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     for (const key of [undefined, '', '5f3', '5f3a5']) {
       const refused = await sidecar.get('/drain', key === undefined ? {} : { 'x-cadre-drain': key });
       expect(refused).toEqual({ status: 403, text: 'the header x-cadre-drain must be the drain key\n' });
@@ -222,7 +223,7 @@ describe('draining', () => {
   it('ends at its deadline, and says what is still in flight', async () => {
     const sim = await engineOf('VLLM', { env: slow });
     const sidecar = await besides(sim.port, 'VLLM', 'Generation', { drainDeadlineMs: 500 });
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     const stream = openStream(sim, '/v1/completions', { ...long, max_tokens: 1500 });
     await stream.first;
     expect(JSON.parse((await sidecar.get('/drain')).text)).toMatchObject({ drained: false, inFlight: 1 });
@@ -246,13 +247,13 @@ describe('draining', () => {
   it('ends when only the engine is restarted and its successor is warm', async () => {
     const first = await engineOf('LlamaCpp');
     const sidecar = await besides(first.port, 'LlamaCpp', 'Generation');
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     expect((await sidecar.get('/drain')).status).toBe(200);
     first.kill('SIGKILL');
     await first.exited;
     expect(await sidecar.ready()).toBe('draining');
     await engineOf('LlamaCpp', { port: first.port });
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
   });
 });
 
@@ -260,11 +261,11 @@ describe('the end', () => {
   it('comes at once, also in the middle of a drain', async () => {
     const sim = await engineOf('VLLM', { env: slow });
     const sidecar = await besides(sim.port, 'VLLM', 'Generation');
-    await until(sidecar.ready, isReady);
+    await untilSeen(sidecar.ready, isReady);
     const stream = openStream(sim, '/v1/completions', { ...long, max_tokens: 1500 });
     await stream.first;
     const drained = sidecar.get('/drain').catch(() => 'cut');
-    await until(sidecar.ready, (answer) => answer === 'draining');
+    await untilSeen(sidecar.ready, (answer) => answer === 'draining');
     sidecar.stop();
     await sidecar.ended;
     await drained;

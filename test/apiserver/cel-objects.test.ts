@@ -3,11 +3,11 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { Condition } from '../../crds/schema.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { changed } from '../support/api-cases/change.ts';
 import { routingPolicyCases } from '../support/api-cases/routing-policy.ts';
 import { specializedModelCases } from '../support/api-cases/specialized-model.ts';
 import { type ApiBody, useCrdServer } from '../support/crd-server.ts';
-import { eventually } from '../support/eventually.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const models = '/specializedmodels';

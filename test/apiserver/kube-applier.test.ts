@@ -3,8 +3,8 @@ import { Applier, ChildNameTaken } from '../../kube/applier.ts';
 import { Reflector } from '../../kube/reflector.ts';
 import { resources } from '../../kube/resources.ts';
 import { type ConfigMap, silent } from '../../kube/testing/objects.ts';
-import { until } from '../../kube/testing/until.ts';
 import type { Cluster, KubeObject, OwnerReference, Resource } from '../../kube/types.ts';
+import { until } from '../../process/testing/waiting.ts';
 import { useApiServer } from '../support/api-server.ts';
 
 const world = useApiServer('applier');

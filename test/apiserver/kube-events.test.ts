@@ -3,8 +3,8 @@ import { EventRecorder } from '../../kube/events.ts';
 import { resources } from '../../kube/resources.ts';
 import { type ConfigMap, silent } from '../../kube/testing/objects.ts';
 import type { KubeObject } from '../../kube/types.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { useApiServer } from '../support/api-server.ts';
-import { eventually } from '../support/eventually.ts';
 
 const world = useApiServer('events');
 

@@ -4,8 +4,8 @@ import { afterEach, describe, expect, inject, it } from 'vitest';
 import type { Lease } from '../../kube/lease.ts';
 import { resources } from '../../kube/resources.ts';
 import type { ConfigMap } from '../../kube/testing/objects.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { makeNamespace, useApiServer } from '../support/api-server.ts';
-import { eventually } from '../support/eventually.ts';
 
 const world = useApiServer('lease');
 

@@ -5,8 +5,8 @@ import type { ListWatchTiming } from '../../kube/list-watch.ts';
 import { Reflector, type ReflectorOptions } from '../../kube/reflector.ts';
 import { resources } from '../../kube/resources.ts';
 import { type ConfigMap, silent } from '../../kube/testing/objects.ts';
-import { until } from '../../kube/testing/until.ts';
 import { type KubeObject, keyOf, splitKey } from '../../kube/types.ts';
+import { until } from '../../process/testing/waiting.ts';
 import { makeNamespace, useOwnApiServer } from '../support/api-server.ts';
 
 const own = useOwnApiServer();

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { customResources } from '../../operator/custom-resources.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { isLong, measured } from '../support/measured.ts';
 import { useOperators } from '../support/operator.ts';
 

@@ -6,7 +6,7 @@ import type { RoutingPolicySpec } from '../../crds/v1alpha1/routing-policy.ts';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { customResources } from '../../operator/custom-resources.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { useOperators } from '../support/operator.ts';
 
 interface Secret extends KubeObject {

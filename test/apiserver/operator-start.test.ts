@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { temporaryFolder } from '../../process/testing/temporary-folder.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { makeNamespace, useOwnApiServer } from '../support/api-server.ts';
-import { eventually } from '../support/eventually.ts';
-import { installCrds, type Operator, operatorConfiguration, startOperator } from '../support/operator.ts';
+import { installCrds, type Operator, startOperator } from '../support/operator.ts';
+import { operatorConfiguration } from '../support/operator-configuration.ts';
 
 let dir: string;
 let operator: Operator | undefined;

@@ -4,13 +4,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { resources } from '../../kube/resources.ts';
 import { silent } from '../../kube/testing/objects.ts';
 import type { KubeObject } from '../../kube/types.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { runRouter } from '../../runtime/router/main.ts';
 import { vllmChat } from '../../runtime/router/testing/answers.ts';
 import { json, startEngine } from '../../runtime/router/testing/engine.ts';
 import { endpointSlice, routeSecret } from '../../runtime/router/testing/objects.ts';
 import { aModel, aRoute, clientKey } from '../../runtime/router/testing/router.ts';
 import { makeNamespace, useOwnApiServer } from '../support/api-server.ts';
-import { eventually } from '../support/eventually.ts';
 
 /** How long the API server is away; the full length is the one that is promised. */
 const outageMs = process.env['CADRE_TEST_LONG'] ? 60_000 : 8_000;

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { status, up } from '../../hack/local-cluster/cluster.ts';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { isLong, measured } from '../support/measured.ts';
 import { startTraffic } from '../support/traffic.ts';
 import { applyModel, applyPolicy, cadreNamespace, condition, create, settled, useWorld } from '../support/world.ts';

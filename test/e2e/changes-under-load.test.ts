@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { measured } from '../support/measured.ts';
 import { startTraffic, type TrafficReport } from '../support/traffic.ts';
 import { applyModel, applyPolicy, cadreNamespace, condition, settled, smollm2, useWorld } from '../support/world.ts';

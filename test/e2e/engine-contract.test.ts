@@ -1,8 +1,9 @@
 import { isAbsolute } from 'node:path';
 import { ensureLlamaServer } from '../../hack/engines/llama-server.ts';
 import { ensureModels } from '../../hack/engines/models.ts';
+import { freePort } from '../../hack/local-cluster/ports.ts';
 import { engineContract } from '../support/engine-contract.ts';
-import { freePort, startProcess } from '../support/engine-process.ts';
+import { startProcess } from '../support/engine-process.ts';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const llama = await ensureLlamaServer(say);

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { openaiClient } from '../support/traffic.ts';
 import { applyModel, applyPolicy, condition, create, settled, useWorld } from '../support/world.ts';
 

@@ -5,8 +5,8 @@ import { Agent, request } from 'undici';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { ensureBinaries } from '../../hack/local-cluster/build.ts';
 import { kubeconfigCredentials } from '../../kube/kubeconfig.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { useApiServer } from './api-server.ts';
-import { eventually } from './eventually.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');

@@ -125,18 +125,3 @@ export function unstreamed(engine: EngineProcess, body: object): { leave(): Prom
     },
   };
 }
-
-/** Waits until `look` gives a value that satisfies; fails with the last one. */
-export async function until<T>(
-  look: () => Promise<T>,
-  satisfies: (value: T) => boolean,
-  timeoutMs = 30_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await look();
-    if (satisfies(value)) return value;
-    if (Date.now() > deadline) throw new Error(`still not so after ${timeoutMs} ms: ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

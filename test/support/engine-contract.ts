@@ -1,17 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EngineType } from '../../crds/v1alpha1/specialized-model.ts';
+import { untilSeen } from '../../process/testing/waiting.ts';
 import { metricSum } from '../../runtime/sidecar/engines/metric.ts';
 import { engines } from '../../runtime/sidecar/engines/registry.ts';
-import {
-  type Answer,
-  type Choice,
-  getText,
-  openStream,
-  post,
-  type StreamEvent,
-  unstreamed,
-  until,
-} from './engine-client.ts';
+import { type Answer, type Choice, getText, openStream, post, type StreamEvent, unstreamed } from './engine-client.ts';
 import { type EngineProcess, untilHealthy } from './engine-process.ts';
 
 /** An engine that the contract is tried on. */
@@ -258,19 +250,19 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
 
     it('queues what finds no seat, tells so, and frees the seat of a client that leaves', async () => {
       const streams = Array.from({ length: 4 }, () => openStream(served, '/v1/completions', long));
-      expect(await until(inFlight, (count) => count === 4)).toBe(4);
+      expect(await untilSeen(inFlight, (count) => count === 4)).toBe(4);
       await Promise.race(streams.map(({ first }) => first));
       for (const stream of streams) stream.leave();
-      await until(inFlight, (count) => count === 0);
+      await untilSeen(inFlight, (count) => count === 0);
       await Promise.all(streams.map(({ ended }) => ended));
     });
 
     it(`${llama ? 'works on' : 'stops'} when the client of an unstreamed request leaves`, async () => {
       const before = await generated();
       const request = unstreamed(served, { ...long, max_tokens: 200 });
-      await until(inFlight, (count) => count === 1);
+      await untilSeen(inFlight, (count) => count === 1);
       await request.leave();
-      await until(inFlight, (count) => count === 0);
+      await untilSeen(inFlight, (count) => count === 0);
       const tokens = (await generated()) - before;
       expect(tokens >= 200).toBe(llama);
     });
@@ -280,7 +272,7 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
     it(`${llama ? 'answers 503' : 'refuses connections'} while it loads`, async () => {
       await using starting = await start();
       const seen = new Set<string>();
-      await until(
+      await untilSeen(
         async () => {
           const answer = await fetch(`${starting.url}/health`).catch(() => undefined);
           const text = (await answer?.text()) ?? '';
@@ -317,7 +309,7 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
       it('never answers an unstreamed request once it is told to end, and ends when the client leaves', async () => {
         await using stopping = await healthy();
         const request = unstreamed(stopping, long);
-        await until(
+        await untilSeen(
           async () => engines.LlamaCpp.inFlight((await getText(stopping, '/metrics')).text),
           (count) => count === 1,
         );
@@ -345,7 +337,7 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
         const stream = openStream(stopping, '/v1/completions', { ...long, max_tokens: 300 });
         await stream.first;
         stopping.kill('SIGTERM');
-        await until(
+        await untilSeen(
           async () => (await post(stopping, '/v1/completions', { prompt: 'x', max_tokens: 1 })).status,
           (status) => status === 500,
         );

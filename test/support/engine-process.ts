@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 
 /** An engine as a process of its own, simulated or real. */
 export interface EngineProcess extends AsyncDisposable {
@@ -63,16 +62,4 @@ export async function untilHealthy(engine: EngineProcess, timeoutMs = 60_000): P
     if (Date.now() > deadline) throw new Error(`the engine is not healthy after ${timeoutMs} ms:\n${engine.output()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** A port that is free now, on 127.0.0.1. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject).listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }

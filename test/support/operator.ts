@@ -4,17 +4,17 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { freePort } from '../../hack/local-cluster/ports.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { connect } from '../../kube/connect.ts';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject, Resource } from '../../kube/types.ts';
 import { customResources } from '../../operator/custom-resources.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 import { makeNamespace, useControlPlane } from './api-server.ts';
-import { freePort } from './engine-process.ts';
-import { eventually } from './eventually.ts';
+import { operatorConfiguration, systemNamespace } from './operator-configuration.ts';
 
 const root = join(import.meta.dirname, '../..');
-const systemNamespace = 'cadre-system';
 const crdResource: Resource = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
@@ -57,7 +57,11 @@ export function useOperators(namespace: string): OperatorWorld {
     await makeNamespace(world.kube, systemNamespace);
     await makeNamespace(world.kube, namespace);
     await installCrds(world.kube);
-    const owner = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'routes', namespace: systemNamespace } };
+    const owner = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: operatorConfiguration.routeOwner.name, namespace: systemNamespace },
+    };
     await world.kube.create(resources.configMaps, owner);
     const config = join(own.dir, 'operator.yaml');
     await writeFile(config, stringify(operatorConfiguration));
@@ -77,16 +81,6 @@ export function useOperators(namespace: string): OperatorWorld {
   });
   return world;
 }
-
-/** As the chart would write it. */
-export const operatorConfiguration = {
-  image: 'localhost/cadre:test',
-  namespace: systemNamespace,
-  routerSelector: { 'app.kubernetes.io/component': 'router' },
-  operatorSelector: { 'app.kubernetes.io/component': 'operator' },
-  routeOwner: { apiVersion: 'v1', kind: 'ConfigMap', plural: 'configmaps', name: 'routes' },
-  engines: { VLLM: { image: 'localhost/vllm:test' }, LlamaCpp: { image: 'localhost/llama-server:test' } },
-};
 
 /** Creates our CRDs and waits until they are served. */
 export async function installCrds(kube: KubeClient): Promise<void> {

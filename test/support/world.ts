@@ -7,7 +7,7 @@ import { connect } from '../../kube/connect.ts';
 import { resources } from '../../kube/resources.ts';
 import type { KubeObject, Resource } from '../../kube/types.ts';
 import { customResources } from '../../operator/custom-resources.ts';
-import { eventually } from './eventually.ts';
+import { eventually } from '../../process/testing/waiting.ts';
 
 /** Where the chart is installed in tests. */
 export const cadreNamespace = 'cadre-system';

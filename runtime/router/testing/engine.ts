@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { until } from '../../../kube/testing/until.ts';
+import { until } from '../../../process/testing/waiting.ts';
 
 /** A request as an engine got it. */
 export interface Received {

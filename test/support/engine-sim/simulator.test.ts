@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, getText, openStream, post, until } from '../engine-client.ts';
+import { untilSeen } from '../../../process/testing/waiting.ts';
+import { type Answer, getText, openStream, post } from '../engine-client.ts';
 import { untilHealthy } from '../engine-process.ts';
 import { startEngineSim } from './start.ts';
 
@@ -80,7 +81,7 @@ describe('a fault', () => {
     expect((await getText(sim, '/health')).status).toBe(503);
     await sim.setFaults({ hang: { count: 1 } });
     const hanging = openStream(sim, '/v1/completions', { prompt: 'x' });
-    await until(
+    await untilSeen(
       () => sim.requests(),
       (requests) => requests.length === 2,
     );
@@ -111,7 +112,7 @@ describe('load', () => {
     const body = { prompt: 'word '.repeat(40), max_tokens: 60, ignore_eos: true };
     const streams = Array.from({ length: 6 }, () => openStream(sim, '/v1/completions', body));
     const waiting = /^vllm:num_requests_waiting\{.*\} (\d+)$/m;
-    const text = await until(
+    const text = await untilSeen(
       async () => (await getText(sim, '/metrics')).text,
       (metrics) => Number(waiting.exec(metrics)?.[1]) > 0,
     );
@@ -134,7 +135,7 @@ describe('load', () => {
     const streams = [1, 2].map(() =>
       openStream(sim, '/v1/completions', { prompt: 'x', max_tokens: 500, ignore_eos: true }),
     );
-    await until(
+    await untilSeen(
       () => sim.requests(),
       (requests) => requests.length === 2,
     );
