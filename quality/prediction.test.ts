@@ -10,6 +10,11 @@ describe('an answer', () => {
     expect(argmax([])).toBe(-1);
   });
 
+  it('is none, and not right, where no label has any probability', () => {
+    expect(scoredAnswer({ truth: 0, probabilities: [0, 0] })).toEqual({ confidence: 0, correct: false });
+    expect(scoredAnswer({ truth: 0, probabilities: [] })).toEqual({ confidence: 0, correct: false });
+  });
+
   it('is right where that is the truth', () => {
     expect(scoredAnswer({ truth: 1, probabilities: [0.3, 0.7] })).toEqual({ confidence: 0.7, correct: true });
     expect(scoredAnswer({ truth: 0, probabilities: [0.3, 0.7] })).toEqual({ confidence: 0.7, correct: false });

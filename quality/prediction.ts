@@ -21,10 +21,14 @@ export function argmax(probabilities: ArrayLike<number>): number {
   return best;
 }
 
-/** The answer that a prediction amounts to: its likeliest label, with that label's probability. */
+/**
+ * The answer that a prediction amounts to: its likeliest label, with that label's probability. Where no label has any
+ * probability there is no answer, and none is not right.
+ */
 export function scoredAnswer({ truth, probabilities }: Prediction): ScoredAnswer {
   const answer = argmax(probabilities);
-  return { confidence: probabilities[answer] ?? 0, correct: answer === truth };
+  const confidence = probabilities[answer] ?? 0;
+  return { confidence, correct: confidence > 0 && answer === truth };
 }
 
 /**
