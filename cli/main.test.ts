@@ -51,7 +51,7 @@ describe('cadre', () => {
   });
 });
 
-describe('a program that can not start', () => {
+describe('a program that cannot start', () => {
   let dir: string;
   const good = [
     'image: cadre',

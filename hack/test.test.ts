@@ -13,7 +13,7 @@ describe('the count of tests', () => {
     expect(count(report, 1)).toEqual({ passed: 7, failed: 2 });
   });
 
-  it('holds a file that can not be loaded for a failure', () => {
+  it('holds a file that cannot be loaded for a failure', () => {
     const report = { numPassedTests: 5, numFailedTests: 0, testResults: [file('passed', 5), file('failed', 0)] };
     expect(count(report, 1)).toEqual({ passed: 5, failed: 1 });
   });

@@ -99,7 +99,7 @@ describe('Secrets that objects name', () => {
     expect(api.seen.reads.length).toBeLessThanOrEqual(13);
   });
 
-  it('that can not be read say why, and are tried again', async () => {
+  it('that cannot be read say why, and are tried again', async () => {
     api.stored.set('support/key', new KubeError('Forbidden', 'get secrets support/key: forbidden'));
     secrets.view('support', 'key', reader);
     await vi.advanceTimersByTimeAsync(100);

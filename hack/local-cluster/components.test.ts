@@ -106,7 +106,7 @@ describe('versions', () => {
   });
 });
 
-describe('a machine that can not carry the cluster', () => {
+describe('a machine that cannot carry the cluster', () => {
   it('is told in one line what to do instead', () => {
     for (const machine of [
       { platform: 'darwin', uid: 0 },

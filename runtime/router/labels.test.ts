@@ -92,7 +92,7 @@ describe('an answer from a label set', () => {
     [{ response_format: { type: 'json_object' } }, 'response_format'],
     [{ grammar: 'root ::= "x"' }, 'grammar'],
     [{ structured_outputs: { choice: ['x'] } }, 'structured_outputs'],
-  ])('can not be had together with %j', async (field, param) => {
+  ])('cannot be had together with %j', async (field, param) => {
     await using router = await startRouter({ routes: [aRoute([aModel('small')], { output })] });
     const reply = await router.post(chat, ask(field));
     expect([reply.status, reply.json.error.param, reply.json.error.code]).toEqual([

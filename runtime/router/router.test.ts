@@ -337,7 +337,7 @@ describe('metering', () => {
   it.each([400, 404, 429, 500, 503, 504])(
     'logs that a backend answered %i, not its words, which may repeat a prompt or an answer',
     async (status) => {
-      const error = { message: 'can not parse: a secret thing', type: 'a secret type', code: 'a secret code' };
+      const error = { message: 'cannot parse: a secret thing', type: 'a secret type', code: 'a secret code' };
       await using engine = await startEngine(json({ error }, status));
       await using router = await startRouter({
         routes: [aRoute([aModel('gone'), aModel('small')])],

@@ -9,7 +9,7 @@ const warm: EngineState = { ...unseen, warm: true, problem: undefined, identity:
 const silent: Look = { kind: 'Silent', problem: 'timeout' };
 
 describe('an engine that is warm', () => {
-  it('stays so while it works on, or can not tell its metrics', () => {
+  it('stays so while it works on, or cannot tell its metrics', () => {
     expect(after(warm, { kind: 'Up', metrics: '11' }, { kind: 'Up', metrics: undefined })).toMatchObject({
       warm: true,
       problem: undefined,

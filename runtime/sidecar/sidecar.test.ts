@@ -114,7 +114,7 @@ describe('readiness', () => {
     expect([...seen].some((answer) => answer.includes('not listen') || answer.includes('not seen'))).toBe(true);
   });
 
-  it('is refused, with the reason, where the engine can not do its task', async () => {
+  it('is refused, with the reason, where the engine cannot do its task', async () => {
     const sim = await engineOf('LlamaCpp');
     const sidecar = await besides(sim.port, 'LlamaCpp', 'Embedding');
     const answer = await untilSeen(sidecar.ready, (text) => text.includes('refuses'));
@@ -174,7 +174,7 @@ describe('metrics', () => {
     expect(types.length).toBe(new Set(types).size);
   });
 
-  it("are the sidecar's own where the engine's can not be read", async () => {
+  it("are the sidecar's own where the engine's cannot be read", async () => {
     const sidecar = await besides(9, 'LlamaCpp', 'Generation');
     const { status, text } = await sidecar.get('/metrics');
     expect(status).toBe(200);
@@ -231,7 +231,7 @@ describe('draining', () => {
     await stream.ended;
   });
 
-  it('does not take what it can not see for nothing', async () => {
+  it('does not take what it cannot see for nothing', async () => {
     // The metrics of another engine tell nothing of llama-server's.
     const sim = await engineOf('VLLM');
     await untilHealthy(sim);

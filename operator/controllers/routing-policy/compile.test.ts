@@ -127,7 +127,7 @@ describe('client keys', () => {
     ['lacks the key', 'SecretKeyNotFound', aSecret('app-key', { other: strongKey })],
     ['is empty', 'SecretKeyNotFound', aSecret('app-key', { token: '\n' })],
     ['is short', 'WeakKey', aSecret('app-key', { token: 'a'.repeat(31) })],
-    ['can not stand in a header', 'InvalidKey', aSecret('app-key', { token: `${strongKey} ${strongKey}` })],
+    ['cannot stand in a header', 'InvalidKey', aSecret('app-key', { token: `${strongKey} ${strongKey}` })],
   ])('opens nothing when its Secret %s, and the others still do', (_, reason, view) => {
     const compilation = compile({ policy: twoKeys, secrets: { 'app-key': view } });
     expect(reasons(compilation)).toEqual([reason]);
@@ -153,7 +153,7 @@ describe('client keys', () => {
     expect(compile({ secrets: { 'web-key': { state: 'Unknown' } } })).toEqual({ outcome: 'Waiting', problems: [] });
   });
 
-  it('that can not be read leave the route as it is, and the reason is told', () => {
+  it('that cannot be read leave the route as it is, and the reason is told', () => {
     const compilation = compile({ secrets: { 'web-key': { state: 'Unknown', problem: 'forbidden' } } });
     expect(compilation.outcome).toBe('Waiting');
     expect(reasons(compilation)).toEqual(['SecretUnreadable']);
@@ -225,7 +225,7 @@ describe('providers', () => {
     ]);
   });
 
-  it('whose Secret is gone can not be asked', () => {
+  it('whose Secret is gone cannot be asked', () => {
     const compilation = compile({ policy: flagshipOnly(provider()), secrets: { provider: { state: 'Missing' } } });
     expect(reasons(compilation)).toEqual(['SecretNotFound']);
     expect(routeOf(compilation).backends).toMatchObject([{ kind: 'Unavailable' }]);

@@ -41,7 +41,7 @@ export interface Permitted {
 
 /** What became of a policy. `problems` stand in the order of the spec. */
 export type Compilation =
-  /** A Secret has not been read yet, or can not be: nothing may be taken away for that. */
+  /** A Secret has not been read yet, or cannot be: nothing may be taken away for that. */
   | { outcome: 'Waiting'; problems: Problem[] }
   /** The spec is wrong: the last good route stays, less what is no longer permitted. */
   | { outcome: 'Refused'; problems: Problem[]; permitted?: Permitted }

@@ -12,7 +12,7 @@ const ownHosts: Partial<Record<Provider['type'], string>> = { OpenAI: 'api.opena
 
 const ownUrls: Partial<Record<Provider['type'], string>> = { OpenAI: 'https://api.openai.com/v1' };
 
-/** A provider's address, or why it can not be used. */
+/** A provider's address, or why it cannot be used. */
 export type ProviderAddress =
   | { ok: true; url: URL; baseUrl: string }
   | { ok: false; reason: 'InvalidSpec' | 'HostNotAllowed'; message: string };

@@ -63,7 +63,7 @@ export const policyReasons = {
   InvalidKey: {
     refused: false,
     stalled: true,
-    description: 'A key has characters that an Authorization header can not carry.',
+    description: 'A key has characters that an Authorization header cannot carry.',
     cure: 'Put a key of printable ASCII characters without blanks into the Secret.',
   },
   BackendNotFound: {

@@ -45,7 +45,7 @@ export function secretValue(view: SecretView, use: SecretUse): SecretValue {
   if (!headerValue.test(value)) {
     return wrong(
       'InvalidKey',
-      `key ${key} of Secret ${name} has characters that a header can not carry; use printable ASCII without blanks`,
+      `key ${key} of Secret ${name} has characters that a header cannot carry; use printable ASCII without blanks`,
     );
   }
   return { state: 'Found', value };

@@ -70,7 +70,7 @@ describe('a pod on a node that is not ready', () => {
   });
 });
 
-describe('an image that can not be pulled', () => {
+describe('an image that cannot be pulled', () => {
   const cause = 'failed to resolve reference "registry.example.com/engine:v1": not found';
 
   it('reads the same while the kubelet tries and while it waits', () => {
@@ -89,7 +89,7 @@ describe('an image that can not be pulled', () => {
       });
     expect(problem(trying)).toEqual({
       reason: 'ImagePullFailed',
-      message: `image registry.example.com/engine:v1 of container engine can not be pulled; correct spec.engine.image or give the node access: ${cause}`,
+      message: `image registry.example.com/engine:v1 of container engine cannot be pulled; correct spec.engine.image or give the node access: ${cause}`,
     });
     expect(problem(waiting)).toEqual(problem(trying));
   });
@@ -164,7 +164,7 @@ describe('an engine that fails', () => {
     expect(problem(again)?.reason).toBe('CrashLooping');
   });
 
-  it('can not be started when the image has no such program', () => {
+  it('cannot be started when the image has no such program', () => {
     const builder = pod().crashed('engine', {
       exitCode: 128,
       reason: 'StartError',
@@ -172,7 +172,7 @@ describe('an engine that fails', () => {
     });
     expect(problem(builder)).toEqual({
       reason: 'CannotStart',
-      message: 'container engine can not be started: exec: "llama-server": executable file not found in $PATH',
+      message: 'container engine cannot be started: exec: "llama-server": executable file not found in $PATH',
     });
   });
 

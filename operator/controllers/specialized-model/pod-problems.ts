@@ -96,7 +96,7 @@ function containerProblem(status: ContainerStatus, surroundings: Surroundings): 
   if (waiting?.reason && startFailures.has(waiting.reason)) {
     return {
       reason: 'CannotStart',
-      message: `container ${name} can not be started: ${steady(waiting.message ?? waiting.reason)}`,
+      message: `container ${name} cannot be started: ${steady(waiting.message ?? waiting.reason)}`,
     };
   }
   const end = state?.terminated ?? lastState?.terminated;
@@ -110,13 +110,13 @@ function pullMessage({ name, image }: ContainerStatus, message = ''): string {
     .replace(/^Back-off pulling image "[^"]*":? ?/, '')
     .replace(/^ErrImagePull: /, '');
   const cure = name === engineContainer ? 'correct spec.engine.image or give the node access' : 'give the node access';
-  return `image ${image} of container ${name} can not be pulled; ${cure}${cause ? `: ${cause}` : ''}`;
+  return `image ${image} of container ${name} cannot be pulled; ${cure}${cause ? `: ${cause}` : ''}`;
 }
 
 function endProblem(name: string, end: Json<V1ContainerStateTerminated>, { memoryLimit }: Surroundings): Problem {
   const { exitCode, reason, message = '' } = end;
   if (reason && neverRan.has(reason)) {
-    return { reason: 'CannotStart', message: `container ${name} can not be started: ${steady(message)}` };
+    return { reason: 'CannotStart', message: `container ${name} cannot be started: ${steady(message)}` };
   }
   if (reason === 'OOMKilled') return { reason: 'OutOfMemory', message: memoryMessage(name, memoryLimit) };
   if (name === loaderContainer) return loaderProblem(message, exitCode);

@@ -99,13 +99,13 @@ export const problemReasons = {
   ImagePullFailed: {
     refused: false,
     stalled: true,
-    description: 'The node can not pull an image. It is tried again with back-off.',
+    description: 'The node cannot pull an image. It is tried again with back-off.',
     cure: 'Correct spec.engine.image, or give the node access to the registry.',
   },
   CannotStart: {
     refused: false,
     stalled: true,
-    description: 'The node can not start a container.',
+    description: 'The node cannot start a container.',
     cure: 'The message has the words of the kubelet.',
   },
   OutOfMemory: {

@@ -145,7 +145,7 @@ export function withTemperature(probabilities: ArrayLike<number>, temperature: n
   if (most === 0) return scaled;
   let sum = 0;
   for (let i = 0; i < scaled.length; i++) {
-    // Relative to the largest, whose power is 1 whatever the temperature: the sum can not become 0.
+    // Relative to the largest, whose power is 1 whatever the temperature: the sum cannot become 0.
     const power = ((scaled[i] as number) / most) ** (1 / temperature);
     scaled[i] = power;
     sum += power;
@@ -268,7 +268,7 @@ function lowerBound(names: readonly string[], text: string, low: number, high: n
   return low;
 }
 
-/** Engines write -9999 or null for what can not be. */
+/** Engines write -9999 or null for what cannot be. */
 function probability(logprob: number): number {
   const p = Math.exp(logprob);
   return p > 0 ? Math.min(1, p) : 0;

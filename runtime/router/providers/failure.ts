@@ -63,7 +63,7 @@ export function connectionFailure(backend: string, error: Error & { code?: strin
     };
   }
   if (connectCodes.has(code)) {
-    return { reason: 'ConnectFailed', retry: 'Endpoint', error: badGateway(backend, 'can not be reached') };
+    return { reason: 'ConnectFailed', retry: 'Endpoint', error: badGateway(backend, 'cannot be reached') };
   }
   if (resetCodes.has(code)) {
     return {
