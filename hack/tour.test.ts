@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { parseMessages, summary } from './tour.ts';
+import { examplesIn, parseMessages, summary } from './tour.ts';
 
 const example = (file: string): string =>
   readFileSync(join(import.meta.dirname, '..', 'examples', 'quickstart', file), 'utf8');
@@ -27,6 +27,7 @@ describe("the tour's messages", () => {
   it('are not among the examples that the prompt shows, two of each queue', () => {
     const prompt = example('prompt.txt');
     const shown = [...prompt.matchAll(/^Message: (.+)\nQueue:\n(\w+)$/gm)];
+    expect(examplesIn(prompt)).toBe(2 * labels.length);
     for (const label of labels) expect(shown.filter(([, , queue]) => queue === label)).toHaveLength(2);
     const texts = new Set(messages.map(({ text }) => text));
     expect(shown.filter(([, text = '']) => texts.has(text))).toEqual([]);
@@ -46,9 +47,10 @@ describe('the summary of the tour', () => {
       { text: 'cash', backend: 'general', ms: 90 },
       { text: 'fee', backend: 'specialist', ms: 10 },
     ];
-    expect(summary(messages, answers).slice(0, 2)).toEqual([
+    expect(summary(messages, answers, 4)).toEqual([
       'general: 1 answers, median 90 ms, 0 as a person would sort them',
       'specialist: 2 answers, median 30 ms, 2 as a person would sort them',
+      'Neither model was trained for this: they guess from 4 examples in the prompt.',
     ]);
   });
 });

@@ -51,7 +51,7 @@ export async function printTour(endpoint: Endpoint, folder: string): Promise<voi
     }
   });
   console.log('');
-  for (const line of summary(messages, answers)) console.log(line);
+  for (const line of summary(messages, answers, examplesIn(prompt))) console.log(line);
   await printChat(client);
 }
 
@@ -112,8 +112,13 @@ export function parseMessages(csv: string): Message[] {
   });
 }
 
+/** How many messages a prompt shows with their answers, before the one that it asks about. */
+export function examplesIn(prompt: string): number {
+  return [...prompt.matchAll(/^Message: /gm)].length - 1;
+}
+
 /** What each backend did: its share, how long it took, and how often a person would have chosen the same. */
-export function summary(messages: readonly Message[], answers: readonly Answer[]): string[] {
+export function summary(messages: readonly Message[], answers: readonly Answer[], examples: number): string[] {
   const given = answers.map((answer, index) => ({ ...answer, isRight: answer.text === messages[index]?.queue }));
   const line = (name: string, some: typeof given): string => {
     const times = some.map(({ ms }) => ms).toSorted((a, b) => a - b);
@@ -128,7 +133,7 @@ export function summary(messages: readonly Message[], answers: readonly Answer[]
         given.filter(({ backend }) => backend === name),
       ),
     ),
-    'Neither model was trained for this: they guess from 22 examples in the prompt.',
+    `Neither model was trained for this: they guess from ${examples} examples in the prompt.`,
   ];
 }
 
