@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import type { Lease } from '../../kube/lease.ts';
 import { resources } from '../../kube/resources.ts';
@@ -11,7 +12,8 @@ const world = useApiServer('lease');
 
 interface Candidate {
   child: ChildProcess;
-  said: string[];
+  /** What it said, each with the machine's monotonic time at which it did: two processes can be compared. */
+  said: Map<string, bigint>;
   exited: Promise<number | null>;
 }
 
@@ -29,16 +31,23 @@ function stand(namespace: string, lingerMs = 0): Candidate {
   const child = spawn(process.execPath, [script, inject('kubeconfig'), namespace, String(lingerMs)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const said: string[] = [];
-  child.stderr?.on('data', (chunk: Buffer) => said.push(...chunk.toString().trim().split('\n')));
+  const said: Candidate['said'] = new Map();
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    const [what = '', at = '0'] = line.split(' ');
+    said.set(what, BigInt(at));
+  });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const candidate = { child, said, exited };
   candidates.push(candidate);
   return candidate;
 }
 
-const saidBy = ({ said }: Candidate, what: string): Promise<void> =>
-  eventually(`"${what}" after ${said.join(', ')}`, () => expect(said).toContain(what));
+const saidBy = ({ said }: Candidate, what: string): Promise<bigint> =>
+  eventually(`"${what}" after ${[...said.keys()].join(', ')}`, () => {
+    const at = said.get(what);
+    if (at === undefined) throw new Error(`it said ${[...said.keys()].join(', ')}`);
+    return at;
+  });
 
 /**
  * Two candidates, of which the first leads, and a record of who worked, in the order in which the API server took it.
@@ -88,7 +97,7 @@ const pids = (...all: Candidate[]): number[] => all.map(({ child }) => child.pid
 describe('of two processes that share a lease', () => {
   it('one works, and the other takes over when it is killed', async () => {
     const { leader, rival, turns, lease } = await election();
-    expect(rival.said).not.toContain('leading');
+    expect([...rival.said.keys()]).not.toContain('leading');
     leader.child.kill('SIGKILL');
     await saidBy(rival, 'leading');
     await eventually('work of the rival', () => expect(turns()).toEqual(pids(leader, rival)));
@@ -110,9 +119,8 @@ describe('of two processes that share a lease', () => {
     const { leader, rival, turns } = await election(10_000);
     leader.child.kill('SIGTERM');
     await saidBy(leader, 'stopping');
-    await saidBy(leader, 'stopped');
-    expect(rival.said).not.toContain('leading');
-    await saidBy(rival, 'leading');
+    const stopped = await saidBy(leader, 'stopped');
+    expect(await saidBy(rival, 'leading')).toBeGreaterThan(stopped);
     await eventually('work of the rival', () => expect(turns()).toEqual(pids(leader, rival)));
   });
 

@@ -1,7 +1,7 @@
 /**
  * A candidate of a leader election, as a process of its own: `node leader.ts KUBECONFIG NAMESPACE [LINGER_MS]`. While it
  * leads it writes its process id into the ConfigMap `work`, by a fenced client, again and again. Its work takes LINGER_MS
- * to end. Prints `standing`, `leading`, `stopping` and `stopped`.
+ * to end. Prints `standing`, `leading`, `stopping` and `stopped`, each with the nanoseconds since this machine started.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../kube/connect.ts';
@@ -14,7 +14,7 @@ import { createLogger } from '../../process/logger.ts';
 import { shutdownSignal } from '../../process/shutdown.ts';
 
 const [kubeconfig = '', namespace = '', lingerMs = '0'] = process.argv.slice(2);
-const say = (what: string): void => void process.stderr.write(`${what}\n`);
+const say = (what: string): void => void process.stderr.write(`${what} ${process.hrtime.bigint()}\n`);
 const log = createLogger('leader', 'warn');
 const kube = await connect({ kubeconfig: { path: kubeconfig } });
 
