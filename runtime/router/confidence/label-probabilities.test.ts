@@ -29,11 +29,18 @@ describe('the probability of a label', () => {
 
   it('is the sum of the tokens that its name begins with, a space before it left out', () => {
     const scored = labelProbabilities(
-      seen({ ' re': 0.3, re: 0.1, refund: 0.1, bill: 0.2, 'refund.': 0.1, ' ': 0.1 }),
+      seen({ ' ref': 0.3, refund: 0.2, bill: 0.2, 'refund.': 0.1, ' ': 0.1 }),
       named('billing', 'refund'),
     );
     expect(rounded(scored.probabilities)).toEqual([0.2857, 0.7143]);
     expect(scored.mass).toBeCloseTo(0.7);
+  });
+
+  it('does not count beginnings of a name that is a token itself: they begin other words', () => {
+    const candidates = seen({ d: 0.5, deposit: 0.05, ' d': 0.05, card: 0.2, c: 0.1 });
+    const scored = labelProbabilities(candidates, named('deposit', 'card', 'cash'));
+    expect(rounded(scored.probabilities)).toEqual([0.25, 0.5, 0.25]);
+    expect(scored.mass).toBeCloseTo(0.4);
   });
 
   it('prefers the whole token of one label to the beginning of another', () => {
@@ -45,17 +52,24 @@ describe('the probability of a label', () => {
 
   it('of several that begin alike stays with all of them until more was said', () => {
     const labels = named('top_up', 'card_linking', 'card', 'card_arrival');
-    const candidates = seen({ card: 0.5, ' card': 0.1, top: 0.2, card_l: 0.2 });
-    const first = scorePosition(candidates, labels);
-    expect(first.shared).toEqual([{ low: 0, high: 3, mass: expect.closeTo(0.6) as number }]);
-    expect(rounded(first.probabilities)).toEqual([0.2, 0.2, 0, 0]);
-    expect(rounded(labelProbabilities(candidates, labels).probabilities)).toEqual([0.2, 0.4, 0.2, 0.2]);
+    const candidates = seen({ card: 0.5, ' card': 0.2, top: 0.2, ' ca': 0.1 });
+    const all = scorePosition(candidates, labels, { chosen: candidates[1] });
+    expect(all.shared).toEqual([
+      { labels: [2, 3, 1], mass: expect.closeTo(0.7) as number },
+      { labels: [3, 1], mass: expect.closeTo(0.1) as number }, // `card` is a token, so ` ca` is no part of it
+    ]);
+    expect(all.chosen).toBe(all.shared[0]);
+    expect(rounded(all.probabilities)).toEqual([0.2, 0, 0, 0]);
+    expect(rounded(labelProbabilities(candidates, labels).probabilities)).toEqual([0.2, 0.2833, 0.2333, 0.2833]);
     const next = scorePosition(seen({ _: 0.5, '': 0.25, _l: 0.1, s: 0.15 }), labels, {
-      within: { low: 0, high: 3 },
+      within: [2, 3, 1],
       said: 'card',
     });
-    expect(next.shared).toEqual([{ low: 1, high: 3, mass: expect.closeTo(0.5 / 0.85) as number }]);
     expect(rounded(next.probabilities)).toEqual([0, 0.1176, 0.2941, 0]);
+    expect(next.shared).toEqual([{ labels: [3, 1], mass: expect.closeTo(0.5 / 0.85) as number }]);
+    expect([...next.seen]).toEqual([0, 1, 1, 1]);
+    const within = scorePosition(seen({ _a: 0.5, '': 0.25, _l: 0.25 }), labels, { within: [1, 3], said: 'card' });
+    expect(rounded(within.probabilities)).toEqual([0, 0.3333, 0, 0.6667]);
   });
 
   it('of one that was not seen is the most that it can be', () => {
@@ -137,11 +151,21 @@ describe('probabilities', () => {
       fc.property(labelsOf, candidatesOf, (labels, candidates) => {
         const expected = labels.map(() => 0);
         const isSeen = labels.map(() => false);
+        const isSpaced = (token: string): boolean => token.startsWith(' ');
+        const begins = (token: string, { name }: SpokenLabel): boolean =>
+          token !== ' ' && name.startsWith(token.replace(/^ /, ''));
         for (const { token, logprob } of candidates) {
           const own = labels.findIndex((label) => label.token === token);
-          const text = token.replace(/^ /, '');
+          const rivals = candidates
+            .map((one) => one.token)
+            .filter((one) => isSpaced(one) === isSpaced(token) && one !== token)
+            .filter((one) => labels.every((label) => label.token !== one));
           const begun = labels.flatMap((label, i) =>
-            label.token === undefined && text !== '' && label.name.startsWith(text) ? [i] : [],
+            label.token === undefined &&
+            begins(token, label) &&
+            !rivals.some((one) => one.replace(/^ /, '') === label.name)
+              ? [i]
+              : [],
           );
           const meant = own >= 0 ? [own] : begun;
           for (const i of meant) {

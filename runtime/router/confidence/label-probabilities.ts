@@ -22,14 +22,10 @@ export interface CompiledLabels {
   readonly order: Int32Array;
 }
 
-/** Labels that what was said so far may still become: `names[low]` up to, not including, `names[high]`. */
-export interface Range {
-  readonly low: number;
-  readonly high: number;
-}
-
 /** A share of the probability that belongs to one of several labels, and it is not known to which. */
-export interface SharedMass extends Range {
+export interface SharedMass {
+  /** Indexes of the labels, ascending by name. */
+  labels: readonly number[];
   mass: number;
 }
 
@@ -37,7 +33,11 @@ export interface SharedMass extends Range {
 export interface PositionScore {
   /** By label. */
   probabilities: Float64Array;
+  /** By label: 1 where a token stood for it, 0 where its probability is no more than a bound. */
+  seen: Uint8Array;
   shared: SharedMass[];
+  /** That of `shared` to which the token belongs that was said. */
+  chosen: SharedMass | undefined;
   /** The model's own probability for anything that stands for a label, in [0, 1]; 0: nothing of the kind was seen. */
   mass: number;
 }
@@ -58,11 +58,15 @@ export function compileLabels(labels: readonly SpokenLabel[]): CompiledLabels {
 /**
  * The probability of each label, from the likeliest tokens at the position where a model says it: the probabilities of
  * the tokens that stand for a label, summed, and renormalised over the labels, p(y) = Σ p(t of y) / Σ p(t of any label).
+ *
  * A token stands for the label whose `token` it is; else for the labels whose names begin with it, a space before it left
- * out. A token that begins several names (`card` of `card_arrival` and `card_linking`) is divided evenly among them; where
- * that matters, `scorePosition` tells it apart. A label that no candidate stands for counts with the most that it can
- * have, the least likely candidate's probability, within what the candidates leave of 1: so nothing looks certain
- * because the rest was not looked at. All zero, with `mass` 0, when no candidate stands for any label.
+ * out. Where a token is a whole name, shorter ones do not count for it, with that space or without: what a model means by
+ * `d` is any word with d, and by `deposit` the label. A token that begins several names (`card` of `card_arrival` and
+ * `card_linking`) is divided evenly among them; where that matters, `scorePosition` tells it apart.
+ *
+ * A label that no candidate stands for counts with the most that it can have, the least likely candidate's probability,
+ * within what the candidates leave of 1: so nothing looks certain because the rest was not looked at. All zero, with
+ * `mass` 0, when no candidate stands for any label.
  *
  * `chosen`: the token that was said, which need not be among the likeliest.
  */
@@ -72,15 +76,15 @@ export function labelProbabilities(
   chosen?: Candidate,
 ): { probabilities: Float64Array; mass: number } {
   const { probabilities, shared, mass } = scorePosition(candidates, labels, { chosen });
-  spreadShared(probabilities, shared, labels);
+  spreadShared(probabilities, shared);
   return { probabilities, mass };
 }
 
 /** Where in a label a position is. */
 export interface PositionContext {
   chosen?: Candidate | undefined;
-  /** The labels that come into question; absent: all of them. */
-  within?: Range | undefined;
+  /** Indexes of the labels that come into question, all without `token`; absent: all labels. */
+  within?: readonly number[] | undefined;
   /** What was said of the label before, without a space at its beginning; absent: nothing. */
   said?: string | undefined;
 }
@@ -91,29 +95,24 @@ export function scorePosition(
   labels: CompiledLabels,
   { chosen, within, said = '' }: PositionContext = {},
 ): PositionScore {
-  const range = within ?? { low: 0, high: labels.names.length };
-  const tally = new Tally(labels, within === undefined && said === '', range);
+  const tally = new Tally(labels, said, within);
   let least = 1;
   let total = 0;
   let chosenSeen = false;
   for (const { token, logprob } of candidates) {
     const p = probability(logprob);
-    tally.add(token, p, said);
+    const isChosen = token === chosen?.token;
+    tally.add(token, p, isChosen);
     total += p;
     if (p < least) least = p;
-    chosenSeen ||= token === chosen?.token;
+    chosenSeen ||= isChosen;
   }
   if (chosen && !chosenSeen) {
     const p = probability(chosen.logprob);
-    tally.add(chosen.token, p, said);
+    tally.add(chosen.token, p, true);
     total += p;
   }
   return tally.finish(least, Math.max(0, 1 - total));
-}
-
-/** The labels whose names go on with `token` after `said`; undefined where there is none. */
-export function rangeAfter(labels: CompiledLabels, said: string, token: string, within: Range): Range | undefined {
-  return rangeOf(labels.names, textAfter(said, token), within);
 }
 
 /** What was said after one more token: a space before the first does not count. */
@@ -122,14 +121,8 @@ export function textAfter(said: string, token: string): string {
 }
 
 /** Divides evenly what is known of several labels together. Changes `probabilities`. */
-export function spreadShared(
-  probabilities: Float64Array,
-  shared: readonly SharedMass[],
-  { order }: Pick<CompiledLabels, 'order'>,
-): void {
-  for (const { low, high, mass } of shared) {
-    for (let at = low; at < high; at++) add(probabilities, order[at] as number, mass / (high - low));
-  }
+export function spreadShared(probabilities: Float64Array, shared: readonly SharedMass[]): void {
+  for (const { labels, mass } of shared) for (const index of labels) add(probabilities, index, mass / labels.length);
 }
 
 /**
@@ -171,54 +164,103 @@ export function indexOfLargest(values: ArrayLike<number>): number {
 /** How engines write the token that ends an answer: llama-server as nothing at all, others by its name. */
 const endOfAnswer = /^(?:|<\/s>|<eos>|<end_of_turn>|<\|(?:im_end|endoftext|eot_id|end_of_text|end|return)\|>)$/;
 
+/** A token that begins names: those at `low` up to, not including, `high`. */
+interface Beginning {
+  low: number;
+  high: number;
+  length: number;
+  /** With a space before it: a spelling of its own. */
+  spaced: boolean;
+  p: number;
+  chosen: boolean;
+}
+
 /** Sums up one position. */
 class Tally {
   readonly #labels: CompiledLabels;
-  readonly #atStart: boolean;
-  readonly #range: Range;
+  readonly #said: string;
+  /** By label: 1 where it comes into question; undefined: all do. */
+  readonly #mask: Uint8Array | undefined;
   readonly #probabilities: Float64Array;
   readonly #seen: Uint8Array;
-  readonly #shared: SharedMass[] = [];
+  readonly #beginnings: Beginning[] = [];
+  /** By place in `names`: 1 where a token was the whole name, without a space and with one. */
+  readonly #whole: [Uint8Array, Uint8Array];
   #mass = 0;
 
-  constructor(labels: CompiledLabels, atStart: boolean, range: Range) {
+  constructor(labels: CompiledLabels, said: string, within: readonly number[] | undefined) {
     this.#labels = labels;
-    this.#atStart = atStart;
-    this.#range = range;
+    this.#said = said;
     this.#probabilities = new Float64Array(labels.count);
     this.#seen = new Uint8Array(labels.count);
+    this.#whole = [new Uint8Array(labels.names.length), new Uint8Array(labels.names.length)];
+    if (!within) return;
+    this.#mask = new Uint8Array(labels.count);
+    for (const index of within) this.#mask[index] = 1;
   }
 
-  add(token: string, p: number, said: string): void {
+  add(token: string, p: number, chosen: boolean): void {
     const { byToken, names, order } = this.#labels;
-    const exact = this.#atStart ? byToken.get(token) : undefined;
+    const said = this.#said;
+    const exact = said === '' ? byToken.get(token) : undefined;
     if (exact !== undefined) {
-      this.#addTo(exact, p);
+      if (this.#mask?.[exact] !== 0) this.#addTo(exact, p);
       return;
     }
     if (said !== '' && endOfAnswer.test(token)) {
-      // The first name with this beginning is the one that is no longer than it.
-      if (names[this.#range.low] === said) this.#addTo(order[this.#range.low] as number, p);
+      const at = lowerBound(names, said);
+      if (names[at] === said) this.#addTo(order[at] as number, p);
       return;
     }
     const text = textAfter(said, token);
-    const range = text.length > said.length ? rangeOf(names, text, this.#range) : undefined;
-    if (!range) return;
-    if (range.high - range.low === 1) this.#addTo(order[range.low] as number, p);
-    else this.#share(range, p);
+    if (text.length === said.length) return;
+    const low = lowerBound(names, text);
+    let high = low;
+    while (high < names.length && (names[high] as string).startsWith(text)) high++;
+    const spaced = said === '' && token.startsWith(' ');
+    if (names[low] === text) this.#whole[spaced ? 1 : 0][low] = 1;
+    if (high > low) this.#beginnings.push({ low, high, length: text.length, spaced, p, chosen });
   }
 
   finish(least: number, left: number): PositionScore {
-    const [probabilities, shared] = [this.#probabilities, this.#shared];
+    const [probabilities, seen] = [this.#probabilities, this.#seen];
+    const { shared, chosen } = this.#countBeginnings();
     const mass = Math.min(1, this.#mass);
-    if (mass === 0) return { probabilities, shared: [], mass };
-    const unseen = this.#unseen();
-    const bound = unseen.length === 0 ? 0 : Math.min(least, left / unseen.length);
-    for (const index of unseen) probabilities[index] = bound;
-    const sum = this.#mass + bound * unseen.length;
-    for (let i = 0; i < probabilities.length; i++) probabilities[i] = (probabilities[i] as number) / sum;
+    if (mass === 0) return { probabilities, seen, shared: [], chosen: undefined, mass };
+    for (const { labels } of shared) for (const index of labels) seen[index] = 1;
+    let unseen = 0;
+    for (let i = 0; i < seen.length; i++) if (seen[i] === 0 && this.#mask?.[i] !== 0) unseen++;
+    const bound = unseen === 0 ? 0 : Math.min(least, left / unseen);
+    const sum = this.#mass + bound * unseen;
+    for (let i = 0; i < seen.length; i++) {
+      if (seen[i] === 1) probabilities[i] = (probabilities[i] as number) / sum;
+      else if (this.#mask?.[i] !== 0) probabilities[i] = bound / sum;
+    }
     for (const one of shared) one.mass /= sum;
-    return { probabilities, shared, mass };
+    return { probabilities, seen, shared, chosen, mass };
+  }
+
+  #countBeginnings(): { shared: SharedMass[]; chosen: SharedMass | undefined } {
+    const { names, order } = this.#labels;
+    const shared: SharedMass[] = [];
+    let said: SharedMass | undefined;
+    for (const { low, high, length, spaced, p, chosen } of this.#beginnings) {
+      const whole = this.#whole[spaced ? 1 : 0];
+      const labels: number[] = [];
+      for (let at = low; at < high; at++) {
+        const index = order[at] as number;
+        if ((whole[at] === 0 || (names[at] as string).length === length) && this.#mask?.[index] !== 0)
+          labels.push(index);
+      }
+      if (labels.length === 1) this.#addTo(labels[0] as number, p);
+      if (labels.length < 2) continue;
+      this.#mass += p;
+      let own = shared.find((one) => isSame(one.labels, labels));
+      if (own) own.mass += p;
+      else shared.push((own = { labels, mass: p }));
+      if (chosen) said = own;
+    }
+    return { shared, chosen: said };
   }
 
   #addTo(index: number, p: number): void {
@@ -226,40 +268,15 @@ class Tally {
     this.#seen[index] = 1;
     this.#mass += p;
   }
-
-  #share({ low, high }: Range, p: number): void {
-    this.#mass += p;
-    const same = this.#shared.find((one) => one.low === low && one.high === high);
-    if (same) {
-      same.mass += p;
-      return;
-    }
-    this.#shared.push({ low, high, mass: p });
-    for (let at = low; at < high; at++) this.#seen[this.#labels.order[at] as number] = 1;
-  }
-
-  #unseen(): number[] {
-    const { byToken, order } = this.#labels;
-    const unseen: number[] = [];
-    if (this.#atStart) for (const index of byToken.values()) if (this.#seen[index] === 0) unseen.push(index);
-    for (let at = this.#range.low; at < this.#range.high; at++) {
-      const index = order[at] as number;
-      if (this.#seen[index] === 0) unseen.push(index);
-    }
-    return unseen;
-  }
 }
 
-/** Those of the sorted names within a range that begin with `text`. */
-function rangeOf(names: readonly string[], text: string, { low, high }: Range): Range | undefined {
-  const first = lowerBound(names, text, low, high);
-  if (first === high || !(names[first] as string).startsWith(text)) return undefined;
-  let end = first + 1;
-  while (end < high && (names[end] as string).startsWith(text)) end++;
-  return { low: first, high: end };
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, at) => value === b[at]);
 }
 
-function lowerBound(names: readonly string[], text: string, low: number, high: number): number {
+/** Place of the first of the sorted names that is not before `text`. */
+function lowerBound(names: readonly string[], text: string): number {
+  let [low, high] = [0, names.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((names[middle] as string) < text) low = middle + 1;
