@@ -209,7 +209,7 @@ class Tally {
     }
     if (said !== '' && endOfAnswer.test(token)) {
       const at = lowerBound(names, said);
-      if (names[at] === said) this.#addTo(order[at] as number, p);
+      if (names[at] === said && this.#mask?.[order[at] as number] !== 0) this.#addTo(order[at] as number, p);
       return;
     }
     const text = textAfter(said, token);
