@@ -46,8 +46,8 @@ export function riskAtCoverage(answers: readonly ScoredAnswer[], coverage: numbe
 /** {@link riskAtCoverage} as a count with its Wilson interval; an expected error that isn't whole is rounded up. */
 export function riskIntervalAtCoverage(answers: readonly ScoredAnswer[], coverage: number): Proportion {
   const keep = Math.round(coverage * answers.length);
-  // The sum of fractions may miss a whole number by a hair.
-  return proportion(Math.ceil(riskAtCoverage(answers, coverage) * keep - 1e-9), keep);
+  // The sum of fractions may miss a whole number by a hair, and zero must not be -0.
+  return proportion(Math.max(0, Math.ceil(riskAtCoverage(answers, coverage) * keep - 1e-9)), keep);
 }
 
 /**
