@@ -5,7 +5,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.installed
 
-.PHONY: help up down test test-long check fmt generate build bench
+.PHONY: help up down test test-long check fmt generate build bench proof
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ build: $(INSTALLED) ## Compile to dist/.
 
 bench: $(INSTALLED) ## The operator with 1,000 models, beside the least that the work can cost. MODELS=5000 for more.
 	@node bench/operator.ts --models $(or $(MODELS),1000)
+
+proof: $(INSTALLED) ## Measure the specialist beside general models on held-out messages; writes docs/proof/. GENERAL=400 for fewer of theirs.
+	@node hack/proof.ts $(if $(GENERAL),--general $(GENERAL))
 
 $(INSTALLED): package-lock.json
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or newer, which brings it, from https://nodejs.org' >&2; exit 1; }

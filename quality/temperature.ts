@@ -8,20 +8,27 @@ export const temperatureRange = { low: 0.05, high: 20 };
 
 /**
  * Probabilities at a temperature T: pᵢ^(1/T), made to sum to 1 again, which is softmax(logits / T). Above 1 they become more
- * alike, below 1 less; their order stays. Zero stays zero. Source: Guo et al., "On Calibration of Modern Neural Networks",
- * ICML 2017.
+ * alike, below 1 less; their order stays, and zero stays zero. Source: Guo et al., "On Calibration of Modern Neural
+ * Networks", ICML 2017 (https://arxiv.org/abs/1706.04599), section 4.2.
  *
  * @throws RangeError for a temperature that is not above 0.
  */
-export function withTemperature(probabilities: ArrayLike<number>, temperature: number): number[] {
+export function withTemperature(probabilities: ArrayLike<number>, temperature: number): Float64Array {
   if (!(temperature > 0)) throw new RangeError(`a temperature is above 0, not ${temperature}`);
-  const logs = Array.from(probabilities, (probability) => Math.log(probability) / temperature);
-  // The greatest becomes 1, or everything would vanish at a low temperature.
-  const highest = logs.reduce((a, b) => Math.max(a, b), -Infinity);
-  if (highest === -Infinity) return Array.from(probabilities);
-  const powers = logs.map((log) => Math.exp(log - highest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
+  const tempered = Float64Array.from(probabilities);
+  if (temperature === 1) return tempered;
+  let most = 0;
+  for (const p of tempered) if (p > most) most = p;
+  if (most === 0) return tempered;
+  let sum = 0;
+  for (let label = 0; label < tempered.length; label++) {
+    // Relative to the greatest, whose power is 1 at any temperature: the sum cannot vanish.
+    const power = ((tempered[label] as number) / most) ** (1 / temperature);
+    tempered[label] = power;
+    sum += power;
+  }
+  for (let label = 0; label < tempered.length; label++) tempered[label] = (tempered[label] as number) / sum;
+  return tempered;
 }
 
 /** Predictions at a temperature. */

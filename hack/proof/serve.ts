@@ -39,7 +39,8 @@ export async function serve({ model, adapter, chatTemplate, context = 4096, log 
   const command = [...server.command, '--model', model, '-c', String(context), ...flags];
   const engine = startProcess(command, { port, model: 'proof', env: server.env, cwd: server.cwd });
   try {
-    await untilHealthy(engine);
+    // Long enough for a machine that is busy with other things.
+    await untilHealthy(engine, 600_000);
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
