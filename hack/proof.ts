@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -141,7 +142,7 @@ function yardstickChoices({ c, summed, trainingSeconds }: Yardsticks): ProofFigu
 async function write(figures: ProofFigures, out: string, python: string): Promise<void> {
   await mkdir(out, { recursive: true });
   const path = join(out, 'figures.json');
-  await writeFile(path, `${JSON.stringify(figures, sixDigits, 1)}\n`);
+  await writeFile(path, formatted(JSON.stringify(figures, sixDigits)));
   await writeFile(join(out, 'README.md'), reportPage(figures));
   await runCommand(python, [join(import.meta.dirname, 'proof/plots.py'), path, out], {
     log,
@@ -149,6 +150,12 @@ async function write(figures: ProofFigures, out: string, python: string): Promis
     install: 'the virtual environment is broken: remove the folder `python` of the cache',
   });
   log(`written to ${out}`);
+}
+
+/** As `make check` wants JSON to be. */
+function formatted(json: string): string {
+  const args = ['node_modules/@biomejs/biome/bin/biome', 'format', '--stdin-file-path', 'docs/proof/figures.json'];
+  return execFileSync(process.execPath, args, { cwd: root, input: json, encoding: 'utf8' });
 }
 
 /** More than the intervals are worth, and stable where rounding differs. */

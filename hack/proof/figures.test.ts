@@ -26,8 +26,8 @@ describe('the figures of a contender', () => {
     expect(figures.temperature).toBeCloseTo(Math.log(0.97 / 0.03) / Math.log(4), 3);
     expect(figures.negativeLogLikelihood.tempered).toBeLessThan(figures.negativeLogLikelihood.raw);
     expect(figures.reliability.raw).toMatchObject([{ count: 50, accuracy: 0.8 }]);
-    expect(figures.riskCoverage.length).toBe(100);
-    expect(figures.riskCoverage.at(-1)).toEqual({ coverage: 1, risk: 0.2 });
+    expect(figures.riskByPercent.length).toBe(100);
+    expect(figures.riskByPercent.at(-1)).toBe(0.2);
   });
 
   it('say where escalation is best and from where on it makes answers worse', () => {
@@ -35,7 +35,8 @@ describe('the figures of a contender', () => {
     const [weak] = figuresOf({ ...overconfident, test }).hybrid;
     expect(weak).toMatchObject({ assumedAccuracy: 0.88, best: { escalated: 0.2 } });
     expect(weak?.best.accuracy).toBeCloseTo((80 + 20 * 0.88) / 100, 10);
-    expect(weak?.curve.length).toBe(101);
+    expect(weak?.accuracyByPercent.length).toBe(101);
+    expect(weak?.accuracyByPercent[0]).toBe(0.9);
     // 90 right alone; giving away k more of the sure ones costs 0.12 each of 7.6 that were won.
     expect(weak?.worseFrom).toBeCloseTo(0.84, 10);
   });

@@ -46,7 +46,8 @@ export interface ContenderFigures {
   /** After the temperature: wrong answers among the most confident 50, 70, 90 %. */
   riskAtCoverage: Record<'50' | '70' | '90', Proportion>;
   areaUnderRiskCoverage: number;
-  riskCoverage: { coverage: number; risk: number }[];
+  /** The risk among the most confident 1, 2, … 100 %. */
+  riskByPercent: number[];
   hybrid: HybridFigures[];
   cost?: Cost;
 }
@@ -54,7 +55,8 @@ export interface ContenderFigures {
 /** Escalation to a model that does not exist here: its accuracy is assumed. */
 export interface HybridFigures {
   assumedAccuracy: number;
-  curve: HybridPoint[];
+  /** The accuracy with 0, 1, … 100 % escalated. */
+  accuracyByPercent: number[];
   best: HybridPoint;
   /** The escalated share from which on answers are worse than without escalation; absent: never. */
   worseFrom?: number;
@@ -97,7 +99,7 @@ export function figuresOf(contender: Contender): ContenderFigures {
       '90': riskIntervalAtCoverage(answers.tempered, coverages['90']),
     },
     areaUnderRiskCoverage: areaUnderRiskCoverage(answers.tempered),
-    riskCoverage: percents(1).map((coverage) => ({ coverage, risk: riskAtCoverage(answers.tempered, coverage) })),
+    riskByPercent: percents(1).map((coverage) => riskAtCoverage(answers.tempered, coverage)),
     hybrid: assumedAccuracies.map((assumed) => hybridFigures(answers.tempered, assumed)),
     ...(cost ? { cost } : {}),
   };
@@ -129,8 +131,13 @@ export function comparison(first: Contender, second: Contender): Comparison {
 
 function hybridFigures(answers: readonly ScoredAnswer[], assumedAccuracy: number): HybridFigures {
   const { curve, best, worseFrom } = hybrid(answers, assumedAccuracy);
-  const sampled = percents(0).map((share) => curve[Math.round(share * (curve.length - 1))] as HybridPoint);
-  return { assumedAccuracy, curve: sampled, best, ...(worseFrom === undefined ? {} : { worseFrom }) };
+  const at = (share: number): number => (curve[Math.round(share * (curve.length - 1))] as HybridPoint).accuracy;
+  return {
+    assumedAccuracy,
+    accuracyByPercent: percents(0).map(at),
+    best,
+    ...(worseFrom === undefined ? {} : { worseFrom }),
+  };
 }
 
 /** What a message took, from what each took. Values that were measured for none are left out. */

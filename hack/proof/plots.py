@@ -120,10 +120,9 @@ def risk_coverage(figures: dict, folder: Path) -> None:
     good = [one for one in contenders if one['accuracy']['value'] > 0.8]
     for panel, shown, title in zip(panels, (contenders, good), ('All', 'The better ones, closer'), strict=True):
         for contender in shown:
-            points = contender['riskCoverage']
             panel.plot(
-                [point['coverage'] for point in points],
-                [point['risk'] for point in points],
+                [percent / 100 for percent in range(1, 101)],
+                contender['riskByPercent'],
                 color=colour(contender),
                 label=contender['name'],
                 linewidth=1.8,
@@ -151,8 +150,8 @@ def hybrid(figures: dict, folder: Path) -> None:
         for one in specialist['hybrid']:
             assumed, best = one['assumedAccuracy'], one['best']
             panel.plot(
-                [point['escalated'] for point in one['curve']],
-                [point['accuracy'] for point in one['curve']],
+                [percent / 100 for percent in range(101)],
+                one['accuracyByPercent'],
                 color=shades.get(assumed, '#444444'),
                 linewidth=1.8,
                 label=f'the rest right in {assumed:.0%} (assumed): best {best["accuracy"]:.1%} at {best["escalated"]:.0%}',

@@ -25,7 +25,7 @@ export interface Asking {
   question: (text: string) => Question;
   /** Predictions index them in this order. */
   labels: readonly SpokenLabel[];
-  /** How many of the likeliest tokens are looked at. */
+  /** How many of the likeliest tokens are looked at; default: 400. */
   topTokens?: number;
   /** Where answers are kept, so that nothing is asked twice; default: for this call alone. */
   store?: AnswerStore<Said>;
@@ -58,9 +58,6 @@ export interface ServedPrediction extends Prediction {
   completionTokens: number;
 }
 
-/** As many as the router asks llama-server for. */
-const defaultTopTokens = 200;
-
 /**
  * The probability of each label for each message, asked of a real engine one after the other and scored as the router does
  * it, without a temperature.
@@ -68,7 +65,7 @@ const defaultTopTokens = 200;
  * @throws Error where the engine refuses a request or a message's label isn't among the labels.
  */
 export async function predict(messages: readonly LabelledMessage[], asking: Asking): Promise<ServedPrediction[]> {
-  const { labels, topTokens = defaultTopTokens, store = inMemory<Said>(), onProgress } = asking;
+  const { labels, topTokens = 400, store = inMemory<Said>(), onProgress } = asking;
   const compiled = compileLabels(labels);
   const indices = new Map(labels.map(({ name }, index) => [name, index]));
   const predictions: ServedPrediction[] = [];
