@@ -1,7 +1,15 @@
 import { Command, Option } from 'commander';
-import { drainKeyVariable, enginePort, sidecarPort, tokenVariable } from '../crds/names.ts';
+import {
+  adapterTokenVariable,
+  drainKeyVariable,
+  enginePort,
+  promptTemplateVariable,
+  sidecarPort,
+  tokenVariable,
+} from '../crds/names.ts';
 import { type EngineType, engineTypes, type Task, tasks } from '../crds/v1alpha1/specialized-model.ts';
 import pkg from '../package.json' with { type: 'json' };
+import { UserError } from '../process/errors.ts';
 import { createLogger, type LogLevel, logLevels } from '../process/logger.ts';
 import { shutdownSignal } from '../process/shutdown.ts';
 import { duration, httpUrl, port } from './flags.ts';
@@ -97,10 +105,17 @@ interface LoadFlags extends Common {
   sha256?: string;
   hubEndpoint: string;
   shared: boolean;
+  adapterUri?: string;
+  adapterTo?: string;
+  adapterRevision?: string;
+  adapterSha256?: string;
+  adapterShared: boolean;
+  promptTemplateTo?: string;
 }
 
 function load(): Command {
-  return subcommand('load', `Brings a model's weights into place and verifies them. Token: $${tokenVariable}.`)
+  const does = "Brings a model's weights into place and verifies them, and its adapter and prompt template.";
+  return subcommand('load', `${does} Tokens: $${tokenVariable}, $${adapterTokenVariable}.`)
     .addOption(must(new Option('--uri <uri>', 'pvc://CLAIM/PATH, hf://OWNER/REPO[/FILE] or https://HOST/PATH')))
     .addOption(must(new Option('--engine <type>', 'engine that will serve it').choices(engineTypes)))
     .addOption(
@@ -110,10 +125,43 @@ function load(): Command {
     .option('--sha256 <hex>', 'SHA-256 of the one model file')
     .option('--hub-endpoint <url>', 'where hf:// comes from', httpUrl, 'https://huggingface.co')
     .option('--shared', 'other loaders may fill the same folder at the same time', false)
+    .option('--adapter-uri <uri>', 'a LoRA adapter of the model, of the same forms as --uri')
+    .option('--adapter-to <folder>', 'folder that receives the adapter; for pvc:// where its claim is mounted')
+    .option('--adapter-revision <revision>', 'as --revision, of the adapter')
+    .option('--adapter-sha256 <hex>', 'as --sha256, of the adapter')
+    .option('--adapter-shared', 'as --shared, of the folder of the adapter', false)
+    .option('--prompt-template-to <file>', `file that receives the text of $${promptTemplateVariable}`)
     .action(async ({ logLevel, ...flags }: LoadFlags) => {
       const { runLoader } = await import('../runtime/loader/main.ts');
-      await runLoader({ ...flags, token: process.env[tokenVariable], ...start('loader', { logLevel }) });
+      const { uri, engine, to, revision, sha256, hubEndpoint, shared } = flags;
+      await runLoader({
+        uri,
+        engine,
+        to,
+        revision,
+        sha256,
+        hubEndpoint,
+        shared,
+        token: process.env[tokenVariable],
+        adapter: adapterOf(flags),
+        promptTemplate: promptTemplateOf(flags),
+        ...start('loader', { logLevel }),
+      });
     });
+}
+
+function adapterOf({ adapterUri, adapterTo, ...flags }: Omit<LoadFlags, 'logLevel'>) {
+  if (adapterUri === undefined) return undefined;
+  if (adapterTo === undefined) throw new UserError('InvalidFlags', '--adapter-uri needs --adapter-to, a folder');
+  const { adapterRevision: revision, adapterSha256: sha256, adapterShared: shared } = flags;
+  return { uri: adapterUri, to: adapterTo, revision, sha256, shared, token: process.env[adapterTokenVariable] };
+}
+
+function promptTemplateOf({ promptTemplateTo: to }: Pick<LoadFlags, 'promptTemplateTo'>) {
+  if (to === undefined) return undefined;
+  const text = process.env[promptTemplateVariable];
+  if (!text) throw new UserError('InvalidFlags', `--prompt-template-to needs the text in $${promptTemplateVariable}`);
+  return { to, text };
 }
 
 interface SidecarFlags extends Common {

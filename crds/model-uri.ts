@@ -1,7 +1,7 @@
 import { InvalidValueError } from './invalid-value.ts';
 import { dnsNamePattern, hostPattern, portPattern } from './url-parts.ts';
 
-/** Where weights are. Paths are relative, without empty, `.` or `..` segments. */
+/** Where weights, or an adapter of them, are. Paths are relative, without empty, `.` or `..` segments. */
 export type ModelUri = PvcUri | HubUri | HttpsUri;
 
 /** A file or folder in a PersistentVolumeClaim of the model's namespace. */
@@ -43,15 +43,18 @@ export const modelUriPatterns = {
   https: `^https://${hostPattern}${portPattern}/${path}$`,
 } as const;
 
-/** What is wrong with a URI of each scheme, and how to write it. Also the messages of the CRD's rules. */
-export const modelUriMessages = {
-  scheme: 'model.uri must start with pvc://, hf:// or https://',
-  pvc: 'model.uri with pvc must be pvc://CLAIM/PATH: a claim of the same namespace and a path without empty, "." or ".." parts, spaces, "%", "?" or "#"',
-  claim: 'model.uri must name a claim of at most 253 characters',
-  hf: 'model.uri with hf must be hf://OWNER/REPO or hf://OWNER/REPO/FILE, without empty, "." or ".." parts, spaces, "%", "?" or "#"',
-  https:
-    'model.uri with https must be https://HOST[:PORT]/PATH in lower-case host, without user name, query, fragment, "%" or empty, "." or ".." parts',
-} as const;
+/**
+ * What is wrong with a URI of each scheme, and how to write it. Also the messages of the CRD's rules.
+ *
+ * @param field the field that has the URI, e.g. `model.uri`
+ */
+export const modelUriMessages = (field: string) => ({
+  scheme: `${field} must start with pvc://, hf:// or https://`,
+  pvc: `${field} with pvc must be pvc://CLAIM/PATH: a claim of the same namespace and a path without empty, "." or ".." parts, spaces, "%", "?" or "#"`,
+  claim: `${field} must name a claim of at most 253 characters`,
+  hf: `${field} with hf must be hf://OWNER/REPO or hf://OWNER/REPO/FILE, without empty, "." or ".." parts, spaces, "%", "?" or "#"`,
+  https: `${field} with https must be https://HOST[:PORT]/PATH in lower-case host, without user name, query, fragment, "%" or empty, "." or ".." parts`,
+});
 
 /** Longest name of a claim. */
 export const maxClaimLength = 253;
@@ -59,12 +62,12 @@ export const maxClaimLength = 253;
 export const maxModelUriLength = 1024;
 
 /**
- * Takes `spec.model.uri` apart.
+ * Takes `spec.model.uri` apart, or that of `field`.
  *
  * @throws InvalidValueError with the message that the API server gives for the same text.
  */
-export function parseModelUri(uri: string): ModelUri {
-  const problem = modelUriProblem(uri);
+export function parseModelUri(uri: string, field = 'model.uri'): ModelUri {
+  const problem = modelUriProblem(uri, field);
   if (problem) throw new InvalidValueError(problem);
   const [scheme = '', rest = ''] = uri.split('://');
   const [first = '', second = '', ...more] = rest.split('/');
@@ -78,10 +81,11 @@ export function parseModelUri(uri: string): ModelUri {
 }
 
 /** What is wrong with a model URI; undefined when nothing is. */
-export function modelUriProblem(uri: string): string | undefined {
-  if (uri.length > maxModelUriLength) return `model.uri must be at most ${maxModelUriLength} characters long`;
+export function modelUriProblem(uri: string, field = 'model.uri'): string | undefined {
+  const messages = modelUriMessages(field);
+  if (uri.length > maxModelUriLength) return `${field} must be at most ${maxModelUriLength} characters long`;
   const scheme = (['pvc', 'hf', 'https'] as const).find((name) => uri.startsWith(`${name}://`));
-  if (!scheme) return modelUriMessages.scheme;
-  if (!new RegExp(modelUriPatterns[scheme]).test(uri)) return modelUriMessages[scheme];
-  return scheme === 'pvc' && uri.indexOf('/', 6) > 6 + maxClaimLength ? modelUriMessages.claim : undefined;
+  if (!scheme) return messages.scheme;
+  if (!new RegExp(modelUriPatterns[scheme]).test(uri)) return messages[scheme];
+  return scheme === 'pvc' && uri.indexOf('/', 6) > 6 + maxClaimLength ? messages.claim : undefined;
 }

@@ -15,6 +15,8 @@ export const pausedAnnotation = `${group}/paused`;
 export const hostsAnnotation = `${group}/hosts`;
 /** Annotation on a pod template: what the pod was made from, so that a change of it rolls out. */
 export const revisionAnnotation = `${group}/revision`;
+/** Annotation on a pod template with a prompt template: `sha256:…` of its text. */
+export const promptTemplateAnnotation = `${group}/prompt-template`;
 
 /** Type of the Secret that carries one compiled route. */
 export const routeSecretType = `${group}/route`;
@@ -41,7 +43,15 @@ export const drainPath = '/drain';
 export const drainKeyHeader = 'x-cadre-drain';
 /** By which the sidecar gets that key. */
 export const drainKeyVariable = 'CADRE_DRAIN_KEY';
-/** By which the loader gets its token: arguments are visible to everybody on the node. */
+/** By which the loader gets its tokens: arguments are visible to everybody on the node. */
 export const tokenVariable = 'CADRE_MODEL_TOKEN';
+export const adapterTokenVariable = 'CADRE_ADAPTER_TOKEN';
+/** By which the loader gets the text of the prompt template, which it writes to a file. */
+export const promptTemplateVariable = 'CADRE_PROMPT_TEMPLATE';
 /** Where the weights are mounted, read-only, in the engine's container. */
 export const modelMountPath = '/models';
+/** The same for the adapter. */
+export const adapterMountPath = '/adapter';
+/** The same for the prompt template: a folder, and the file in it. */
+export const promptTemplateMountPath = '/prompt-template';
+export const promptTemplateFile = `${promptTemplateMountPath}/template.jinja`;

@@ -57,3 +57,34 @@ export interface SecretReader {
   /** The object no longer needs any Secret: it is gone. */
   forget(reader: { controller: string; key: string }): void;
 }
+
+/** The text of a prompt template. */
+export interface PromptTemplate {
+  text: string;
+  /** `sha256:…` of the text in UTF-8. */
+  digest: string;
+}
+
+/**
+ * One value of a ConfigMap, as last read. `Unknown` until the first read; `problem` says why that one failed. `Missing`: there
+ * is no such ConfigMap, or it has no such key. `Invalid`: what is there can't be a template, and why.
+ */
+export type TemplateView =
+  | { state: 'Unknown'; problem?: string }
+  | { state: 'Missing'; what: 'ConfigMap' | 'Key' }
+  | { state: 'Invalid'; problem: string }
+  | { state: 'Present'; template: PromptTemplate };
+
+/**
+ * The prompt templates that models name. As with Secrets, `view` answers at once from what was last read, and naming one makes
+ * it be read again: every 5 s while it is missing and every 30 s while it is there.
+ */
+export interface TemplateReader {
+  view(
+    namespace: string,
+    configMap: { name: string; key: string },
+    reader: { controller: string; key: string },
+  ): TemplateView;
+  /** The object no longer needs any template: it is gone, or names others now. */
+  forget(reader: { controller: string; key: string }): void;
+}

@@ -28,6 +28,7 @@ import {
   policiesOfRoute,
 } from './event-mapping.ts';
 import { createSecretReader } from './secret-reader.ts';
+import { createTemplateReader } from './template-reader.ts';
 import { ToldStatuses } from './told-statuses.ts';
 import type { Watches } from './watches.ts';
 
@@ -74,6 +75,7 @@ export function createControllers({
     log,
     changed: ({ controller, key }) => (controller === modelController ? models : policies).enqueue(key),
   });
+  const templates = createTemplateReader({ cluster, log, changed: ({ key }) => models.enqueue(key) });
   const reached = reachedIn(Object.values(reflectors) as Reflector<KubeObject>[]);
   const intentAnnotation = `${group}/intent`;
   const applierOf = (name: string) =>
@@ -81,7 +83,7 @@ export function createControllers({
   const common = { caches, secrets, cluster, events, config, clock: systemClock };
 
   const applier = applierOf(modelController);
-  const modelContext = { ...common, applier, told: new ToldStatuses<SpecializedModelStatus>() };
+  const modelContext = { ...common, templates, applier, told: new ToldStatuses<SpecializedModelStatus>() };
   const models = new Controller({
     name: modelController,
     reconcile: (key, { log: own }) => reconcileModel(key, { ...modelContext, log: own }),
@@ -146,6 +148,7 @@ export function createControllers({
     async stop(deadlineMs) {
       const ended = await Promise.all([models.stop(deadlineMs), policies.stop(deadlineMs)]);
       secrets.clear();
+      templates.clear();
       return ended.every(Boolean);
     },
     async close() {

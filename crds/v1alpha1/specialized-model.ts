@@ -1,136 +1,12 @@
 import { z } from 'zod';
-import { maxClaimLength, maxModelUriLength, modelUriMessages, modelUriPatterns } from '../model-uri.ts';
 import { compareQuantities } from '../quantity.ts';
 import { type Rule, withRules } from '../rules.ts';
-import {
-  atomicList,
-  condition,
-  dnsLabel,
-  mapList,
-  nameRule,
-  objectName,
-  podsOrPercent,
-  quantity,
-  secretKeyRefOr,
-  text,
-} from '../schema.ts';
+import { atomicList, condition, dnsLabel, mapList, nameRule, podsOrPercent, quantity, text } from '../schema.ts';
+import { modelSource } from './model-source.ts';
+import { sourceForEngine } from './source-for-engine.ts';
 
 export const tasks = ['Classification', 'Extraction', 'Generation', 'Embedding'] as const;
 export const engineTypes = ['VLLM', 'LlamaCpp'] as const;
-
-const schemes = ['pvc', 'hf', 'https'] as const;
-const uriForm = (scheme: (typeof schemes)[number]): Rule<string> => ({
-  rule: `!self.startsWith('${scheme}://') || self.matches(r'${modelUriPatterns[scheme]}')`,
-  holds: (self) => !self.startsWith(`${scheme}://`) || new RegExp(modelUriPatterns[scheme]).test(self),
-  message: modelUriMessages[scheme],
-});
-
-const modelUri = withRules(
-  z.string().min(1).max(maxModelUriLength),
-  {
-    rule: `self.startsWith('pvc://') || self.startsWith('hf://') || self.startsWith('https://')`,
-    holds: (self) => schemes.some((scheme) => self.startsWith(`${scheme}://`)),
-    message: modelUriMessages.scheme,
-  },
-  ...schemes.map(uriForm),
-  {
-    rule: `!self.startsWith('pvc://') || self.indexOf('/', 6) <= 6 + ${maxClaimLength}`,
-    holds: (self) => !self.startsWith('pvc://') || self.indexOf('/', 6) <= 6 + maxClaimLength,
-    message: modelUriMessages.claim,
-  },
-);
-
-const commit = /^[0-9a-f]{40}$/;
-const partOfSeveral = /-[0-9]{5}-of-[0-9]{5}\.gguf$/;
-
-const modelSource = withRules(
-  z.object({
-    uri: modelUri.describe(
-      'Where the weights are: pvc://CLAIM/PATH, hf://OWNER/REPO[/FILE] or https://HOST/PATH. For LlamaCpp it names one GGUF file; for VLLM a folder or repository.',
-    ),
-    revision: text(
-      255,
-      '^[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$',
-      'model.revision must be a commit, branch or tag: letters, digits, "-", "_", and single "." and "/" between them',
-    )
-      .optional()
-      .describe('hf: the commit (40 hexadecimal digits), or with allowMutable a branch or tag.'),
-    allowMutable: z
-      .boolean()
-      .optional()
-      .describe(
-        "hf: allows a branch or tag as revision, whose content may change; without a revision the repository's main branch.",
-      ),
-    sha256: text(
-      64,
-      '^[0-9a-f]{64}$',
-      'model.sha256 must be 64 lower-case hexadecimal digits, as sha256sum prints them',
-    )
-      .optional()
-      .describe('SHA-256 of the one model file, verified before the engine may start. Required for https.'),
-    credentials: secretKeyRefOr('token')
-      .optional()
-      .describe(
-        'Secret with a bearer token for the download; given to the loader only, never to the engine. For https the Secret must carry the annotation cadre.dev/hosts with the host, as HOST (any port) or HOST:PORT.',
-      ),
-    cache: z
-      .object({ claimName: objectName().describe('A ReadWriteMany PersistentVolumeClaim in the same namespace.') })
-      .optional()
-      .describe('Keeps downloaded weights in a claim shared by all replicas, written once under a lock.'),
-  }),
-  {
-    rule: `self.uri.startsWith('hf://') || !has(self.revision)`,
-    holds: ({ uri, revision }) => uri.startsWith('hf://') || revision === undefined,
-    message: 'model.revision is for hf:// only; remove it',
-    fieldPath: '.revision',
-  },
-  {
-    rule: `self.uri.startsWith('hf://') || !has(self.allowMutable)`,
-    holds: ({ uri, allowMutable }) => uri.startsWith('hf://') || allowMutable === undefined,
-    message: 'model.allowMutable is for hf:// only; remove it',
-    fieldPath: '.allowMutable',
-  },
-  {
-    rule: `!self.uri.startsWith('hf://') || (has(self.allowMutable) && self.allowMutable) || (has(self.revision) && self.revision.matches(r'${commit.source}'))`,
-    holds: ({ uri, allowMutable, revision }) =>
-      !uri.startsWith('hf://') || allowMutable === true || (revision !== undefined && commit.test(revision)),
-    message:
-      'model.revision must be a commit of 40 lower-case hexadecimal digits, so that every replica runs the same weights; for a branch or tag set model.allowMutable: true',
-    fieldPath: '.revision',
-  },
-  {
-    rule: `!self.uri.startsWith('https://') || has(self.sha256)`,
-    holds: ({ uri, sha256 }) => !uri.startsWith('https://') || sha256 !== undefined,
-    message: 'model.sha256 is required with https://: the SHA-256 of the file, as sha256sum prints it',
-    fieldPath: '.sha256',
-  },
-  {
-    rule: `!self.uri.startsWith('pvc://') || !has(self.credentials)`,
-    holds: ({ uri, credentials }) => !uri.startsWith('pvc://') || credentials === undefined,
-    message: 'model.credentials are for downloads, hf:// and https://; remove them',
-    fieldPath: '.credentials',
-  },
-  {
-    rule: `!self.uri.startsWith('pvc://') || !has(self.cache)`,
-    holds: ({ uri, cache }) => !uri.startsWith('pvc://') || cache === undefined,
-    message: 'model.cache is for downloads, hf:// and https://; a claim needs none: remove it',
-    fieldPath: '.cache',
-  },
-  {
-    rule: `!self.uri.startsWith('https://') || !self.uri.matches(r'${partOfSeveral.source}')`,
-    holds: ({ uri }) => !uri.startsWith('https://') || !partOfSeveral.test(uri),
-    message:
-      'model.uri names one part of a GGUF in several parts, and https:// is one file: join them with llama-gguf-split --merge',
-    fieldPath: '.uri',
-  },
-  {
-    rule: `!has(self.sha256) || !self.uri.matches(r'${partOfSeveral.source}')`,
-    holds: ({ uri, sha256 }) => sha256 === undefined || !partOfSeveral.test(uri),
-    message:
-      'model.sha256 is of one file, and model.uri names a GGUF in several parts: remove it, or join them with llama-gguf-split --merge',
-    fieldPath: '.sha256',
-  },
-).describe('The weights.');
 
 const engine = z
   .object({
@@ -252,38 +128,13 @@ const specializedModelSpec = withRules(
       .optional()
       .describe('How a change rolls out, as in a Deployment. Where no GPU is spare: maxSurge 0, maxUnavailable 1.'),
   }),
+  ...sourceForEngine('model'),
+  ...sourceForEngine('model.adapter'),
   {
-    rule: `self.engine.type != 'LlamaCpp' || (self.model.uri.endsWith('.gguf') && !self.model.uri.matches(r'^hf://[^/]+/[^/]+$'))`,
-    holds: ({ engine: { type }, model: { uri } }) =>
-      type !== 'LlamaCpp' || (uri.endsWith('.gguf') && !/^hf:\/\/[^/]+\/[^/]+$/.test(uri)),
-    message:
-      'model.uri must name one file that ends in .gguf, as engine.type is LlamaCpp; with hf: hf://OWNER/REPO/FILE.gguf',
-    fieldPath: '.model.uri',
-  },
-  {
-    rule: `self.engine.type != 'VLLM' || !self.model.uri.startsWith('https://')`,
-    holds: ({ engine: { type }, model: { uri } }) => type !== 'VLLM' || !uri.startsWith('https://'),
-    message: 'model.uri must be hf:// or pvc://, as engine.type is VLLM, which loads a folder; https:// is one file',
-    fieldPath: '.model.uri',
-  },
-  {
-    rule: `self.engine.type != 'VLLM' || !self.model.uri.endsWith('.gguf')`,
-    holds: ({ engine: { type }, model: { uri } }) => type !== 'VLLM' || !uri.endsWith('.gguf'),
-    message:
-      'model.uri must be a folder or repository with safetensors, as engine.type is VLLM; for a .gguf file set engine.type: LlamaCpp',
-    fieldPath: '.model.uri',
-  },
-  {
-    rule: `self.engine.type != 'VLLM' || !self.model.uri.matches(r'^hf://[^/]+/[^/]+/')`,
-    holds: ({ engine: { type }, model: { uri } }) => type !== 'VLLM' || !/^hf:\/\/[^/]+\/[^/]+\//.test(uri),
-    message: 'model.uri must be the whole repository, hf://OWNER/REPO, as engine.type is VLLM',
-    fieldPath: '.model.uri',
-  },
-  {
-    rule: `self.engine.type != 'VLLM' || !has(self.model.sha256)`,
-    holds: ({ engine: { type }, model: { sha256 } }) => type !== 'VLLM' || sha256 === undefined,
-    message: 'model.sha256 is of one file, and engine.type VLLM loads many; remove it: model.revision pins them all',
-    fieldPath: '.model.sha256',
+    rule: `self.task != 'Embedding' || !has(self.model.promptTemplate)`,
+    holds: ({ task, model }) => task !== 'Embedding' || model.promptTemplate === undefined,
+    message: 'model.promptTemplate turns chats into prompts, and task Embedding has none; remove it',
+    fieldPath: '.model.promptTemplate',
   },
 );
 
@@ -296,11 +147,21 @@ const specializedModelStatus = z.object({
   model: z
     .object({
       digest: z.string().max(128).optional().describe('sha256:… of the one model file, when it is known.'),
+      adapterDigest: z
+        .string()
+        .max(128)
+        .optional()
+        .describe("sha256:… of the adapter's file: the GGUF, or that of the tensors in a PEFT folder."),
+      promptTemplateDigest: z
+        .string()
+        .max(128)
+        .optional()
+        .describe('sha256:… of the prompt template that the replicas run with.'),
       bytes: z.int().min(0).optional().describe('Size of the weights.'),
       loadSeconds: z.int().min(0).optional().describe('From the start of the engine to its first answer, last seen.'),
     })
     .optional()
-    .describe('What is known of the weights.'),
+    .describe('What runs: what is known of the weights, the adapter and the prompt template.'),
   conditions: mapList(condition(), 'type', 16).optional().describe('What is so, and why.'),
 });
 

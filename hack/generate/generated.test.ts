@@ -99,6 +99,6 @@ function policyProblems(object: unknown): string[] {
 function modelProblems(object: unknown): string[] {
   const model = parseSpecializedModel(object);
   if (!model.ok) return model.problems;
-  const { engine } = model.value.spec;
-  return refusedArgs(engines[engine.type].rules, engine);
+  const { engine, model: source } = model.value.spec;
+  return refusedArgs(engines[engine.type].rules, engine, source);
 }

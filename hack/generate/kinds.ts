@@ -59,7 +59,11 @@ export const kinds: readonly KindDefinition[] = [
     type: specializedModel,
     description:
       'SpecializedModel is one model that was trained for one task, served: where its weights are, which engine runs it, on what, and in how many replicas.',
-    samples: ['docs/reference/samples/specialized-model.yaml', 'docs/reference/samples/specialized-model-gpu.yaml'],
+    samples: [
+      'docs/reference/samples/specialized-model.yaml',
+      'docs/reference/samples/specialized-model-gpu.yaml',
+      'docs/reference/samples/specialized-model-adapter.yaml',
+    ],
     columns: [
       readyColumn,
       { name: 'Replicas', type: 'integer', jsonPath: '.spec.replicas', description: 'Replicas that are wanted.' },

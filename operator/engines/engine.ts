@@ -9,6 +9,10 @@ export interface ServeRequest {
   servedName: string;
   /** The GGUF file or the folder with the weights, in the container. */
   modelPath: string;
+  /** The same for the adapter that is applied to them, when there is one. */
+  adapterPath?: string | undefined;
+  /** The file with the chat template that replaces the model's own, when there is one. */
+  promptTemplatePath?: string | undefined;
   spec: SpecializedModelSpec;
 }
 

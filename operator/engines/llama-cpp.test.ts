@@ -44,6 +44,21 @@ describe('llama-server', () => {
     expect(flags(resources ? { resources } : {})['--cache-ram']).toBe(mib);
   });
 
+  it('applies an adapter, and takes a chat template in place of the model’s own', () => {
+    const { args } = llamaCpp.container({
+      servedName: 'a',
+      modelPath: '/models/a.gguf',
+      adapterPath: '/adapter/triage.gguf',
+      promptTemplatePath: '/prompt-template/template.jinja',
+      spec: base,
+    });
+    const line = args.join(' ');
+    expect(line).toContain('--lora /adapter/triage.gguf');
+    expect(line).toContain('--jinja --chat-template-file /prompt-template/template.jinja');
+    expect(flags({})).not.toHaveProperty('--lora');
+    expect(flags({})).not.toHaveProperty('--chat-template-file');
+  });
+
   it('puts layers on GPUs only where there are some', () => {
     expect(flags({})).not.toHaveProperty('--gpu-layers');
     expect(flags({ gpu: { profile: 'nvidia-l4', count: 1 } })['--gpu-layers']).toBe('all');

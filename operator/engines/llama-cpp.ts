@@ -27,11 +27,13 @@ export const llamaCpp: Engine = {
   shutdownSeconds: 5,
 };
 
-function args({ servedName, modelPath, spec }: ServeRequest): string[] {
+function args({ servedName, modelPath, adapterPath, promptTemplatePath, spec }: ServeRequest): string[] {
   const slots = spec.engine.maxConcurrency ?? defaultSlots;
   const { maxModelLength } = spec.engine;
   return [
     ['--host', '0.0.0.0', '--port', String(enginePort), '--alias', servedName, '--model', modelPath],
+    adapterPath === undefined ? [] : ['--lora', adapterPath],
+    promptTemplatePath === undefined ? [] : ['--jinja', '--chat-template-file', promptTemplatePath],
     ['--parallel', String(slots)],
     // --ctx-size is the total, divided by the slots. Without a length, all slots share one context as long as the model's.
     maxModelLength === undefined ? ['--ctx-size', '0', '--kv-unified'] : ['--ctx-size', String(slots * maxModelLength)],
@@ -79,6 +81,17 @@ function refusedFlags(): RefusedFlags[] {
       flags: ['-hfd', '-hfrd', '--hf-repo-draft', '--spec-draft-hf', '-mmu', '--mmproj-url'],
       env: arg('SPEC_DRAFT_HF_REPO', 'MMPROJ_URL'),
       why: 'the engine downloads nothing; name a file beside the weights',
+    },
+    {
+      flags: ['--lora', '--lora-scaled', '--lora-init-without-apply'],
+      env: arg('LORA', 'LORA_SCALED', 'LORA_INIT_WITHOUT_APPLY'),
+      why: by('model.adapter'),
+    },
+    {
+      flags: ['--chat-template', '--chat-template-file', '--jinja', '--no-jinja'],
+      env: arg('CHAT_TEMPLATE', 'CHAT_TEMPLATE_FILE', 'JINJA', 'NO_JINJA'),
+      why: 'spec.model.promptTemplate says what the template is',
+      when: ({ promptTemplate }) => promptTemplate !== undefined,
     },
     { flags: ['--fim-*', '--gpt-oss-*', '--vision-gemma-*', '--embd-gemma-default'], why: source },
     { flags: ['--models-*'], env: ['LLAMA_ARG_MODELS_*', 'LLAMA_SERVER_*'], why: 'a pod serves one model' },

@@ -8,6 +8,8 @@ export interface RefusedFlags {
   env?: readonly string[];
   /** Completes "… is refused: ", and says what to do instead. */
   why: string;
+  /** Only for models of which this holds; otherwise for all. */
+  when?: (model: SpecializedModelSpec['model']) => boolean;
 }
 
 /** What an engine refuses, and how it reads its command line. */
@@ -20,11 +22,16 @@ export interface FlagRules {
 type UserArgs = Pick<SpecializedModelSpec['engine'], 'args' | 'env'>;
 
 /** One sentence for each of the user's arguments and variables that an engine must not get; empty when all is well. */
-export function refusedArgs({ refused, abbreviations }: FlagRules, { args = [], env = [] }: UserArgs): string[] {
+export function refusedArgs(
+  rules: FlagRules,
+  { args = [], env = [] }: UserArgs,
+  model: SpecializedModelSpec['model'],
+): string[] {
+  const refused = rules.refused.filter(({ when }) => when === undefined || when(model));
   const ofArgs = args.flatMap((arg, index) => {
     const given = flagName(arg);
     if (given === undefined) return [];
-    const means = (flag: string) => matches(flag, given) || (abbreviations && flag.startsWith(given));
+    const means = (flag: string) => matches(flag, given) || (rules.abbreviations && flag.startsWith(given));
     const found = refused.find(({ flags }) => flags.some(means));
     if (!found) return [];
     const flag = found.flags.find(means) ?? given;

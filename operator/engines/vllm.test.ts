@@ -21,6 +21,21 @@ describe('vLLM', () => {
     );
   });
 
+  it('answers to the model’s name with the adapter, so that no request reaches the base by it', () => {
+    const request = { servedName: 'a', modelPath: '/models/a', adapterPath: '/adapter/pe=ft', spec };
+    const { args: line } = vllm.container(request);
+    const after = (flag: string) => line[line.indexOf(flag) + 1];
+    expect(after('--served-model-name')).toBe('a-base');
+    expect(line).toContain('--enable-lora');
+    expect(JSON.parse(after('--lora-modules') ?? '')).toEqual({ name: 'a', path: '/adapter/pe=ft' });
+    expect(after('--max-lora-rank')).toBe('64');
+  });
+
+  it('takes a chat template in place of the model’s own', () => {
+    const request = { servedName: 'a', modelPath: '/models/a', promptTemplatePath: '/prompt-template/t', spec };
+    expect(vllm.container(request).args.join(' ')).toContain('--chat-template /prompt-template/t');
+  });
+
   it('divides the model between all GPUs of a replica', () => {
     expect(args({ gpu: { profile: 'nvidia-l4', count: 2 } })).toContain('--tensor-parallel-size 2');
   });

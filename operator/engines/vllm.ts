@@ -5,6 +5,8 @@ import type { RefusedFlags } from './refused-flags.ts';
 
 const shutdownSeconds = 15;
 const cachePath = '/cache';
+/** vLLM sets room aside for adapters of this rank, and its own default of 16 is too little for many. Users may give another. */
+const largestRank = 64;
 
 /** vLLM, 0.32 and later: a folder in Hugging Face's layout. */
 export const vllm: Engine = {
@@ -39,11 +41,16 @@ export const vllm: Engine = {
   shutdownSeconds,
 };
 
-function args({ servedName, modelPath, spec }: ServeRequest): string[] {
+function args({ servedName, modelPath, adapterPath, promptTemplatePath, spec }: ServeRequest): string[] {
   const { maxModelLength, maxConcurrency } = spec.engine;
+  // Adapters are served beside the base, each by a name of its own. The model's name is the adapter's, so that no request
+  // reaches the base.
+  const baseName = adapterPath === undefined ? servedName : `${servedName}-base`;
   return [
     [modelPath],
-    ['--host', '0.0.0.0', '--port', String(enginePort), '--served-model-name', servedName],
+    ['--host', '0.0.0.0', '--port', String(enginePort), '--served-model-name', baseName],
+    adapterPath === undefined ? [] : loraArgs(servedName, adapterPath),
+    promptTemplatePath === undefined ? [] : ['--chat-template', promptTemplatePath],
     maxModelLength === undefined ? [] : ['--max-model-len', String(maxModelLength)],
     maxConcurrency === undefined ? [] : ['--max-num-seqs', String(maxConcurrency)],
     spec.gpu ? ['--tensor-parallel-size', String(spec.gpu.count)] : [],
@@ -51,6 +58,11 @@ function args({ servedName, modelPath, spec }: ServeRequest): string[] {
     ['--shutdown-timeout', String(shutdownSeconds)],
     spec.task === 'Embedding' ? ['--runner', 'pooling'] : [],
   ].flat();
+}
+
+/** As JSON, as `NAME=PATH` would break at some characters of a path. */
+function loraArgs(name: string, path: string): string[] {
+  return ['--enable-lora', '--lora-modules', JSON.stringify({ name, path }), '--max-lora-rank', String(largestRank)];
 }
 
 /** From vLLM's argument classes and `envs.py`, and its security guide (docs/usage/security.md). */
@@ -64,6 +76,15 @@ function refusedFlags(): RefusedFlags[] {
     { flags: ['--host', '--port', '--uds'], env: ['VLLM_PORT'], why: set },
     { flags: ['--served-model-name'], why: `${set}, to the model's name` },
     { flags: ['--model', '--model-tag'], why: 'the weights come from spec.model' },
+    {
+      flags: ['--enable-lora', '--no-enable-lora', '--lora-modules', '--default-mm-loras'],
+      why: by('model.adapter'),
+    },
+    {
+      flags: ['--chat-template'],
+      why: 'spec.model.promptTemplate says what the template is',
+      when: ({ promptTemplate }) => promptTemplate !== undefined,
+    },
     { flags: ['--revision', '--code-revision'], why: by('model.revision') },
     {
       flags: ['--hf-token'],

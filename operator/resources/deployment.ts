@@ -1,18 +1,14 @@
 import type { SpecializedModel } from '../../crds/v1alpha1/kinds.ts';
-import type { GpuProfile, OperatorConfig } from '../config.ts';
+import type { OperatorConfig } from '../config.ts';
 import type { Deployment } from '../context.ts';
 import { childMetadata, modelSelector } from './child.ts';
-import { podTemplate } from './pod-template.ts';
+import { type Found, podTemplate } from './pod-template.ts';
 
 /** Weights of hundreds of gigabytes may take this long, in seconds, before a rollout counts as stuck. */
 const progressDeadlineSeconds = 3600;
 
 /** The replicas of a model. */
-export function deployment(
-  model: SpecializedModel,
-  config: OperatorConfig,
-  profile: GpuProfile | undefined,
-): Deployment {
+export function deployment(model: SpecializedModel, config: OperatorConfig, found: Found): Deployment {
   const { metadata, spec } = model;
   const { maxSurge = 1, maxUnavailable = 0 } = spec.updateStrategy ?? {};
   return {
@@ -25,7 +21,7 @@ export function deployment(
       progressDeadlineSeconds,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable } },
       selector: { matchLabels: modelSelector(metadata.name) },
-      template: podTemplate(model, config, profile),
+      template: podTemplate(model, config, found),
     },
   };
 }

@@ -1,24 +1,33 @@
-import type { V1Container, V1ResourceRequirements } from '@kubernetes/client-node';
+import type { V1Container, V1ResourceRequirements, V1VolumeMount } from '@kubernetes/client-node';
 import {
   drainKeyHeader,
   drainPath,
   engineContainer,
   enginePort,
   enginePortName,
-  modelMountPath,
   sidecarPort,
 } from '../../crds/names.ts';
 import type { SpecializedModelSpec } from '../../crds/v1alpha1/specialized-model.ts';
 import type { Json } from '../../kube/types.ts';
 import type { GpuProfile } from '../config.ts';
 import type { EngineContainer } from '../engines/engine.ts';
+import { literal } from './literal.ts';
 import { restricted } from './security.ts';
+
+/** What a pod gives its engine. */
+export interface EngineSurroundings {
+  image: string;
+  profile: GpuProfile | undefined;
+  drainKey: string;
+  /** What was loaded, all of it read-only. */
+  mounts: Pick<Json<V1VolumeMount>, 'name' | 'mountPath'>[];
+}
 
 /** The container of the server that runs the model: what its engine says, and what is the same for all engines. */
 export function engine(
   spec: SpecializedModelSpec,
   own: EngineContainer,
-  { image, profile, drainKey }: { image: string; profile: GpuProfile | undefined; drainKey: string },
+  { image, profile, drainKey, mounts }: EngineSurroundings,
 ): Json<V1Container> {
   return {
     name: engineContainer,
@@ -43,7 +52,7 @@ export function engine(
     // The last lines of its log become its last words in the status.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
-      { name: 'models', mountPath: modelMountPath, readOnly: true },
+      ...mounts.map((mount) => ({ ...mount, readOnly: true })),
       { name: 'tmp', mountPath: '/tmp' },
       ...own.volumeMounts,
     ],
@@ -56,11 +65,6 @@ function variables(ours: EngineContainer['env'], users: EngineContainer['env']):
   const values = new Map(ours.map(({ name, value }) => [name, value]));
   for (const { name, value } of users) values.set(name, literal(value));
   return [...values].map(([name, value]) => ({ name, value })).sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** Kubernetes would replace `$(NAME)` in arguments and values; `$$` stands for one `$`. */
-function literal(text: string): string {
-  return text.replaceAll('$', '$$$$');
 }
 
 function requirements(

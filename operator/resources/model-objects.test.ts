@@ -24,6 +24,29 @@ const representative: Record<string, ModelBuilder> = {
       sha256,
       credentials: { name: 'weights-token', key: 'token' },
     }),
+  'llama-cpp-adapter-claims': aModel('triage')
+    .withSpec({ task: 'Classification' })
+    .withWeights('pvc://models/base.gguf', {
+      adapter: { uri: 'pvc://models/adapters/triage.gguf', sha256 },
+      promptTemplate: { configMap: { name: 'prompts', key: 'triage' } },
+    }),
+  'llama-cpp-adapter-cached': aModel('orders')
+    .withSpec({ task: 'Extraction' })
+    .withWeights('hf://acme/base/base.gguf', {
+      revision: commit,
+      credentials: { name: 'base-token', key: 'token' },
+      cache: { claimName: 'weights' },
+      adapter: {
+        uri: 'https://weights.example.com/orders.gguf',
+        sha256,
+        credentials: { name: 'adapter-token', key: 'token' },
+      },
+    }),
+  'vllm-adapter': aModel('writer')
+    .withSpec({ task: 'Generation' })
+    .withWeights('hf://acme/base', { revision: commit, adapter: { uri: 'pvc://adapters/writer' } })
+    .withEngine('VLLM', { maxModelLength: 4096 })
+    .withGpu('nvidia-l4'),
   'vllm-gpus': aModel('chat')
     .withSpec({ task: 'Generation', updateStrategy: { maxSurge: 0, maxUnavailable: 1 } })
     .withWeights('hf://acme/chat', { revision: commit })
@@ -37,8 +60,14 @@ const representative: Record<string, ModelBuilder> = {
     .withReplicas(2),
 };
 
+const template = { text: 'Message: {{ messages[-1].content }}\nLabel:', digest: `sha256:${'d'.repeat(64)}` };
+
 function objectsOf(model: ModelBuilder) {
-  return modelObjects(model.build(), testConfig, testConfig.gpuProfiles['nvidia-l4']);
+  const built = model.build();
+  return modelObjects(built, testConfig, {
+    profile: testConfig.gpuProfiles['nvidia-l4'],
+    promptTemplate: built.spec.model.promptTemplate && template,
+  });
 }
 
 describe.each(Object.entries(representative))('the objects of %s', (name, model) => {
@@ -70,6 +99,44 @@ describe('the pod of a model', () => {
       JSON.stringify(container).includes('weights-token'),
     );
     expect(readers.map(({ name }) => name)).toEqual(['loader']);
+  });
+
+  it('gives each of two credentials to the loader under a name of its own', () => {
+    const pod = podOf(representative['llama-cpp-adapter-cached'] ?? aModel())?.spec;
+    const loader = pod?.initContainers?.find(({ name }) => name === 'loader');
+    expect(loader?.env?.map(({ name, valueFrom }) => [name, valueFrom?.secretKeyRef?.name])).toEqual([
+      ['CADRE_MODEL_TOKEN', 'base-token'],
+      ['CADRE_ADAPTER_TOKEN', 'adapter-token'],
+    ]);
+    expect(JSON.stringify(pod?.containers)).not.toMatch(/-token/);
+  });
+
+  it('mounts a claim once where it has both the weights and the adapter, and neither for the engine to write', () => {
+    const pod = podOf(representative['llama-cpp-adapter-claims'] ?? aModel())?.spec;
+    expect(pod?.volumes?.flatMap(({ persistentVolumeClaim: claim }) => claim?.claimName ?? [])).toEqual(['models']);
+    const loaded = pod?.containers[0]?.volumeMounts?.filter(({ mountPath }) => mountPath !== '/tmp');
+    expect(loaded).toEqual([
+      { name: 'models', mountPath: '/models', readOnly: true },
+      { name: 'models', mountPath: '/adapter', readOnly: true },
+      { name: 'prompt-template', mountPath: '/prompt-template', readOnly: true },
+    ]);
+  });
+
+  it('is another one when the text of its prompt template is another one', () => {
+    const model = (representative['llama-cpp-adapter-claims'] ?? aModel()).build();
+    const annotations = (text: string, digest: string) =>
+      modelObjects(model, testConfig, { promptTemplate: { text, digest } }).deployments.spec?.template.metadata
+        ?.annotations;
+    const [one, other] = [annotations('a', 'sha256:a'), annotations('b', 'sha256:b')];
+    expect(one?.['cadre.dev/prompt-template']).toBe('sha256:a');
+    expect(one?.['cadre.dev/revision']).not.toBe(other?.['cadre.dev/revision']);
+  });
+
+  it('has the text of a template as it is, where Kubernetes would replace $(NAME)', () => {
+    const model = (representative['llama-cpp-adapter-claims'] ?? aModel()).build();
+    const promptTemplate = { text: '$(HOME) $$', digest: 'sha256:x' };
+    const pod = modelObjects(model, testConfig, { promptTemplate }).deployments.spec?.template.spec;
+    expect(pod?.initContainers?.[0]?.env).toContainEqual({ name: 'CADRE_PROMPT_TEMPLATE', value: '$$(HOME) $$$$' });
   });
 
   it('is drained by whoever shows the key that its sidecar got, which no change of the model changes', () => {

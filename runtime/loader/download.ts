@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { SourceField } from '../../crds/v1alpha1/model-source.ts';
 import { errorMessage, type UserError } from '../../process/errors.ts';
 import { digestOf, hashFile, startHash } from './digest.ts';
 import type { HttpResponse } from './http.ts';
@@ -44,7 +45,7 @@ export async function downloadFile(file: RemoteFile, options: DownloadOptions): 
         return got.size;
       }
       await discard(part);
-      if (!again) throw mismatch(file, got.hex);
+      if (!again) throw mismatch(file, got.hex, options.source.field);
       options.retry.log.warn({ file: file.path }, 'the resumed file does not match its checksum; loading it again');
     }
   } catch (error) {
@@ -57,9 +58,9 @@ async function matches(path: string, file: RemoteFile, size: number): Promise<bo
   return (await digestOf(path, file.digest.algorithm, size)) === file.digest.hex;
 }
 
-function mismatch(file: RemoteFile, hex: string): UserError {
+function mismatch(file: RemoteFile, hex: string, field: SourceField): UserError {
   const { algorithm, hex: expected } = file.digest;
-  const cure = 'correct model.sha256, or find out who changed the file';
+  const cure = `correct ${field}.sha256, or find out who changed the file`;
   const name = algorithm === 'sha256' ? 'SHA-256' : 'Git hash';
   return loadError('ChecksumMismatch', `${file.path} has ${name} ${hex}, expected ${expected}: ${cure}`);
 }

@@ -2,24 +2,35 @@ import type { Dispatcher } from 'undici';
 import type { EngineType } from '../../crds/v1alpha1/specialized-model.ts';
 import type { Logger } from '../../process/logger.ts';
 
-/** What `cadre load` is told. */
-export interface LoaderOptions {
+/** What the loader is told of the weights, or of the adapter: there the flags are `--adapter-uri` and so on. */
+export interface SourceOptions {
   /** `--uri`: pvc://, hf:// or https://, see `crds/model-uri.ts`. */
   uri: string;
-  /** `--engine`: LlamaCpp wants one GGUF file, VLLM a folder with `config.json` and weights. */
-  engine: EngineType;
   /** `--to`: the folder that receives the files; for pvc:// where the claim is mounted. */
   to: string;
   /** `--revision`, hf only: commit, branch or tag; default `main`. */
   revision?: string | undefined;
   /** `--sha256` of the one model file; required for https. */
   sha256?: string | undefined;
-  /** `--hub-endpoint`, e.g. `https://huggingface.co`. */
-  hubEndpoint: string;
   /** `--shared`: other loaders may fill the same folder at the same time. */
   shared: boolean;
-  /** Bearer token, from the environment only (CADRE_MODEL_TOKEN): arguments are visible to everybody on the node. */
+  /**
+   * Bearer token, from the environment only (CADRE_MODEL_TOKEN, CADRE_ADAPTER_TOKEN): arguments are visible to everybody on
+   * the node.
+   */
   token?: string | undefined;
+}
+
+/** What `cadre load` is told. */
+export interface LoaderOptions extends SourceOptions {
+  /** `--engine`: LlamaCpp wants one GGUF file, VLLM a folder with `config.json` and weights. */
+  engine: EngineType;
+  /** `--hub-endpoint`, e.g. `https://huggingface.co`. */
+  hubEndpoint: string;
+  /** A LoRA adapter of the model. */
+  adapter?: SourceOptions | undefined;
+  /** The file that receives the text of the prompt template (`--prompt-template-to`, CADRE_PROMPT_TEMPLATE). */
+  promptTemplate?: { to: string; text: string } | undefined;
   /** Where the outcome is written for the kubelet; default `/dev/termination-log`. */
   terminationLog?: string | undefined;
   log: Logger;

@@ -1,6 +1,5 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EngineType } from '../../crds/v1alpha1/specialized-model.ts';
 import { downloadFile } from './download.ts';
 import { completeFor, type Marker, type Request, readMarker, removeMarker, writeMarker } from './marker.ts';
 import { progressLog } from './progress.ts';
@@ -8,15 +7,13 @@ import { loadError } from './report.ts';
 import type { RetryOptions } from './retry.ts';
 import { withSharedLock } from './shared-lock.ts';
 import type { ModelSource, RemoteFile } from './sources/model-source.ts';
-import { verifyModel } from './verify.ts';
 
 export interface Placement {
   request: Request;
   /** Receives the files. */
   folder: string;
-  /** What the engine will open: the folder, or the one file in it. */
-  modelPath: string;
-  engine: EngineType;
+  /** Looks at what has come, before it counts as complete. */
+  verify: () => Promise<void>;
   source: ModelSource;
   shared: boolean;
   leaseMs: number;
@@ -40,9 +37,10 @@ export async function placeRemote(placement: Placement): Promise<{ digest?: stri
 }
 
 async function fill(placement: Placement, assertOwned: () => void): Promise<Marker> {
-  const { folder, modelPath, engine, request, retry, source } = placement;
+  const { folder, request, retry, source, verify } = placement;
   const { files, commit } = await source.list();
-  if (files.length === 0) throw loadError('InvalidModel', `${request.uri} holds no files that ${engine} could serve`);
+  if (files.length === 0)
+    throw loadError('InvalidModel', `${request.uri} holds no files that ${request.engine} could serve`);
   const before = await readMarker(folder);
   await removeMarker(folder);
   for (const { path } of before?.files ?? [])
@@ -68,7 +66,7 @@ async function fill(placement: Placement, assertOwned: () => void): Promise<Mark
       },
     }),
   );
-  await verifyModel(modelPath, engine);
+  await verify();
   assertOwned();
   const only = files.length === 1 ? files[0] : undefined;
   const marker: Marker = {

@@ -11,6 +11,8 @@ export const loadFailureCodes = [
   'ChecksumMismatch',
   'NotAGguf',
   'InvalidModel',
+  'InvalidAdapter',
+  'AdapterMismatch',
   'DiskFull',
   'NotWritable',
   'Interrupted',
@@ -26,6 +28,9 @@ export function loadError(code: LoadFailureCode, message: string, cause?: unknow
 export interface LoadReport {
   /** `sha256:…` of the one model file, where it is known; a folder has none. */
   digest?: string;
+  /** `sha256:…` of the adapter's file: the GGUF, or the tensors in a PEFT folder. */
+  adapterDigest?: string;
+  /** Of the model. */
   bytes: number;
   /** From the loader's start to its end, rounded up. */
   seconds: number;

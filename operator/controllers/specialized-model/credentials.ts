@@ -1,5 +1,6 @@
 import { parseModelUri } from '../../../crds/model-uri.ts';
 import { hostsAnnotation } from '../../../crds/names.ts';
+import type { SourceField } from '../../../crds/v1alpha1/model-source.ts';
 import type { SpecializedModelSpec } from '../../../crds/v1alpha1/specialized-model.ts';
 import type { SecretView } from '../../context.ts';
 import { isSharedWith } from '../../shared-hosts.ts';
@@ -8,16 +9,17 @@ import type { Problem } from './reasons.ts';
 type Credentials = NonNullable<SpecializedModelSpec['model']['credentials']>;
 
 /**
- * Whether the loader may get the Secret of a model's credentials: it is there, has the key, and its owner meant it for
+ * Whether the loader may get the Secret of the credentials of a model or its adapter: it is there, has the key, and its owner meant it for
  * the host. With the hub nothing is needed: the operator's configuration says which host that is. Undefined when all is
  * well, `Waiting` while nobody has read it yet.
  */
 export function credentialsProblem(
+  source: SourceField,
   uri: string,
   { name, key }: Credentials,
   view: SecretView,
 ): Problem | 'Waiting' | undefined {
-  const field = 'spec.model.credentials';
+  const field = `spec.${source}.credentials`;
   if (view.state === 'Unknown') {
     if (view.problem === undefined) return 'Waiting';
     return { reason: 'SecretUnreadable', message: `${field}: Secret ${name} could not be read: ${view.problem}` };
@@ -29,10 +31,10 @@ export function credentialsProblem(
   if (!data?.[key]) {
     return { reason: 'SecretNotFound', message: `${field}: Secret ${name} has no key ${key}; add it or name another` };
   }
-  const source = parseModelUri(uri);
-  if (source.scheme !== 'https' || isSharedWith(metadata, new URL(source.url))) return undefined;
+  const from = parseModelUri(uri);
+  if (from.scheme !== 'https' || isSharedWith(metadata, new URL(from.url))) return undefined;
   return {
     reason: 'SecretNotShared',
-    message: `${field}: Secret ${name} may not be sent to ${source.host}; if it was meant for it, annotate it with ${hostsAnnotation}: ${source.host}`,
+    message: `${field}: Secret ${name} may not be sent to ${from.host}; if it was meant for it, annotate it with ${hostsAnnotation}: ${from.host}`,
   };
 }

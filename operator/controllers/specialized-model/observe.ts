@@ -1,13 +1,14 @@
 import { pausedAnnotation } from '../../../crds/names.ts';
 import { type Parsed, parseSpecializedModel } from '../../../crds/parse.ts';
 import type { SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
+import type { ModelSourceSpec } from '../../../crds/v1alpha1/model-source.ts';
 import type { SpecializedModelSpec, SpecializedModelStatus } from '../../../crds/v1alpha1/specialized-model.ts';
 import type { ObjectKey, Store } from '../../../kube/types.ts';
-import type { Caches, Node, Pod, SecretReader, SecretView } from '../../context.ts';
+import type { Caches, Node, Pod, SecretReader, SecretView, TemplateReader, TemplateView } from '../../context.ts';
 import type { ModelObjects } from '../../resources/model-objects.ts';
 import type { ToldStatuses } from '../../told-statuses.ts';
 
-/** How Secrets know who asked for them. */
+/** How Secrets and ConfigMaps know who asked for them. */
 export const controllerName = 'specialized-model';
 
 /** Everything that a decision about one model is made from. */
@@ -25,6 +26,10 @@ export interface SeenModel {
   nodes: Store<Node>;
   /** The Secret of its credentials, when it names one. */
   credentials?: SecretView;
+  /** The same of its adapter. */
+  adapterCredentials?: SecretView;
+  /** Its prompt template, when it names one. */
+  promptTemplate?: TemplateView;
 }
 
 /** By spec, which stays the same object in the cache while the generation is the same. */
@@ -43,14 +48,16 @@ function parseOnce(found: SpecializedModel): Parsed<SpecializedModel> {
 interface Sources {
   caches: Caches;
   secrets: SecretReader;
+  templates: TemplateReader;
   told: ToldStatuses<SpecializedModelStatus>;
 }
 
 /** Looks at the caches. Undefined for a model that is gone or going: garbage collection does the rest. */
-export function observe(key: ObjectKey, { caches, secrets, told }: Sources): SeenModel | undefined {
+export function observe(key: ObjectKey, { caches, secrets, templates, told }: Sources): SeenModel | undefined {
   const reader = { controller: controllerName, key };
   // Forgotten and named again: what the model no longer names is no longer read.
   secrets.forget(reader);
+  templates.forget(reader);
   const found = caches.models.get(key);
   if (!found || found.metadata.deletionTimestamp !== undefined) {
     told.forget(key);
@@ -59,7 +66,9 @@ export function observe(key: ObjectKey, { caches, secrets, told }: Sources): See
   const parsed = parseOnce(found);
   const status = told.last(key, found);
   const model = { ...(parsed.ok ? parsed.value : found), ...(status && { status }) };
-  const credentials = parsed.ok ? parsed.value.spec.model.credentials : undefined;
+  const { credentials, adapter, promptTemplate }: Partial<ModelSourceSpec> = parsed.ok ? parsed.value.spec.model : {};
+  const { namespace } = model.metadata;
+  const secret = ({ name }: { name: string }) => secrets.view(namespace, name, reader);
   return {
     key,
     model,
@@ -68,7 +77,9 @@ export function observe(key: ObjectKey, { caches, secrets, told }: Sources): See
     children: liveChildren(key, caches),
     pods: caches.pods.byIndex('model', key),
     nodes: caches.nodes,
-    ...(credentials && { credentials: secrets.view(model.metadata.namespace, credentials.name, reader) }),
+    ...(credentials && { credentials: secret(credentials) }),
+    ...(adapter?.credentials && { adapterCredentials: secret(adapter.credentials) }),
+    ...(promptTemplate && { promptTemplate: templates.view(namespace, promptTemplate.configMap, reader) }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSpecializedModel } from '../../../crds/parse.ts';
 import { ObjectStore } from '../../../kube/store.ts';
-import type { SecretView } from '../../context.ts';
+import type { SecretView, TemplateView } from '../../context.ts';
 import type { SeenModel } from './observe.ts';
 import { planModel } from './plan.ts';
 import { testConfig } from './testing/config.ts';
@@ -132,6 +132,63 @@ describe('the Secret of a model’s credentials', () => {
   ])('%s', (_, builder, credentials, outcome) => {
     const got = plan(builder, { credentials });
     expect(got.state === 'Refused' ? got.problem.reason : got.state).toBe(outcome);
+  });
+});
+
+const adapter = (uri: string, more = {}) => ({ uri, credentials: { name: 'adapter', key: 'token' }, ...more });
+const adapterOfWeb = aModel().withWeights('pvc://models/a.gguf', {
+  adapter: adapter('https://weights.example.com/b.gguf', { sha256: 'a'.repeat(64) }),
+});
+const adapterOfHub = aModel().withWeights('pvc://models/a.gguf', {
+  adapter: adapter('hf://acme/b/b.gguf', { revision: 'a'.repeat(40) }),
+});
+
+describe('the Secret of an adapter’s credentials', () => {
+  it.each<[string, ModelBuilder, SecretView, string]>([
+    ['is awaited until it has been read', adapterOfHub, { state: 'Unknown' }, 'Waiting'],
+    ['may be missing', adapterOfHub, { state: 'Missing' }, 'SecretNotFound'],
+    ['was not meant for another host', adapterOfWeb, secret(), 'SecretNotShared'],
+    ['was meant for this host', adapterOfWeb, secret({ 'cadre.dev/hosts': 'weights.example.com' }), 'Accepted'],
+    ['needs nothing more for the hub', adapterOfHub, secret(), 'Accepted'],
+  ])('%s', (_, builder, adapterCredentials, outcome) => {
+    const got = plan(builder, { adapterCredentials });
+    expect(got.state === 'Refused' ? got.problem.reason : got.state).toBe(outcome);
+    const field = /^spec\.model\.adapter\.credentials: /;
+    expect(got.state === 'Refused' ? got.problem.message : 'spec.model.adapter.credentials: ').toMatch(field);
+  });
+
+  it('is told before one that has not been read yet', () => {
+    const both = aModel().withWeights('hf://acme/a/a.gguf', {
+      revision: 'a'.repeat(40),
+      credentials: { name: 'weights', key: 'token' },
+      adapter: adapter('hf://acme/b/b.gguf', { revision: 'a'.repeat(40) }),
+    });
+    const seen = { credentials: { state: 'Unknown' }, adapterCredentials: { state: 'Missing' } } as const;
+    expect(plan(both, seen)).toMatchObject({ state: 'Refused', problem: { reason: 'SecretNotFound' } });
+  });
+});
+
+describe('the ConfigMap of a prompt template', () => {
+  const templated = aModel().withWeights('pvc://models/a.gguf', {
+    promptTemplate: { configMap: { name: 'prompts', key: 'triage' } },
+  });
+
+  it.each<[string, TemplateView, string, RegExp]>([
+    ['is awaited until it has been read', { state: 'Unknown' }, 'Waiting', /^$/],
+    [
+      'may be unreadable',
+      { state: 'Unknown', problem: 'forbidden' },
+      'PromptTemplateUnreadable',
+      /prompts .*forbidden/,
+    ],
+    ['may be missing', { state: 'Missing', what: 'ConfigMap' }, 'PromptTemplateNotFound', /ConfigMap prompts does not/],
+    ['may lack the key', { state: 'Missing', what: 'Key' }, 'PromptTemplateNotFound', /prompts has no key triage/],
+    ['may have what is none', { state: 'Invalid', problem: 'is empty' }, 'InvalidPromptTemplate', /triage .*is empty/],
+    ['may be there', { state: 'Present', template: { text: 'a', digest: 'sha256:a' } }, 'Accepted', /^$/],
+  ])('%s', (_, promptTemplate, outcome, message) => {
+    const got = plan(templated, { promptTemplate });
+    expect(got.state === 'Refused' ? got.problem.reason : got.state).toBe(outcome);
+    expect(got.state === 'Refused' ? got.problem.message : '').toMatch(message);
   });
 });
 

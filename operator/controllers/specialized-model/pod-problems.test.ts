@@ -107,6 +107,8 @@ describe('a loader that fails', () => {
     ['ModelNotFound', 'ModelNotFound'],
     ['NotAGguf', 'NotAGguf'],
     ['InvalidModel', 'InvalidModel'],
+    ['AdapterMismatch', 'AdapterMismatch'],
+    ['InvalidAdapter', 'InvalidAdapter'],
     ['DownloadFailed', 'ModelDownloadFailed'],
     ['Unauthorized', 'ModelDownloadFailed'],
     ['DiskFull', 'ModelDownloadFailed'],
@@ -154,6 +156,30 @@ describe('an engine that fails', () => {
         'container engine exits with code 1: llama_model_load: error loading model; srv exiting due to model loading error',
     });
     expect(problem(words('0.01.234.999'))).toEqual(problem(words('0.00.018.416')));
+  });
+
+  it.each([
+    [
+      'AdapterMismatch',
+      'E llama_adapter_lora_init_from_file_ptr: failed to apply lora adapter: model arch and LoRA arch mismatch',
+    ],
+    [
+      'AdapterMismatch',
+      "E llama_adapter_lora_init_from_file_ptr: failed to apply lora adapter: LoRA tensor 'blk.39.attn_q.weight' does not exist in base model (hint: maybe wrong base model?)",
+    ],
+    [
+      'InvalidAdapter',
+      "E llama_adapter_lora_init_from_file_ptr: failed to apply lora adapter: LoRA tensor 'blk.29.attn_q.weight.lora_b' data is not within the file bounds, file is corrupted or incomplete",
+    ],
+    ['InvalidAdapter', 'ValueError: LoRA rank 128 is greater than max_lora_rank 64.'],
+    ['InvalidAdapter', 'ValueError: vLLM does not yet support DoRA.'],
+    ['PromptTemplateRefused', 'error: the supplied chat template is not supported: {{ a }'],
+  ])('is told as %s where its words say so: %s', (reason, words) => {
+    const found = problem(
+      pod().crashed('engine', { exitCode: 1, reason: 'Error', message: `0.00.854.152 ${words}\n` }),
+    );
+    expect(found?.reason).toBe(reason);
+    expect(found?.message).toContain(words.replace(/^E /, ''));
   });
 
   it('keeps its reason while it is started again, until it is well', () => {

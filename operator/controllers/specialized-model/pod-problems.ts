@@ -31,7 +31,18 @@ const loaderReasons = new Map<string, ProblemReason>([
   ['ModelNotFound', 'ModelNotFound'],
   ['NotAGguf', 'NotAGguf'],
   ['InvalidModel', 'InvalidModel'],
+  ['AdapterMismatch', 'AdapterMismatch'],
+  ['InvalidAdapter', 'InvalidAdapter'],
 ]);
+/** What an engine says of an adapter or a template that the loader let pass: llama-server 0.7.0, and vLLM 0.32.0's PEFT helper. */
+const engineReasons: readonly [RegExp, ProblemReason][] = [
+  [/LoRA arch mismatch|maybe wrong base model/, 'AdapterMismatch'],
+  [
+    /failed to (apply|load) lora adapter|LoRA rank \d+ is greater|vLLM does not (yet )?support .*[DL]oRA/,
+    'InvalidAdapter',
+  ],
+  [/supplied chat template is not supported/, 'PromptTemplateRefused'],
+];
 const loaderFailure = z.object({ code: z.string(), message: z.string() });
 
 /**
@@ -133,8 +144,9 @@ function endProblem(name: string, end: Json<V1ContainerStateTerminated>, { memor
     };
   }
   const words = lastWords(message);
+  const known = name === engineContainer ? engineReasons.find(([pattern]) => pattern.test(message)) : undefined;
   return {
-    reason: 'CrashLooping',
+    reason: known?.[1] ?? 'CrashLooping',
     message: `container ${name} exits with code ${exitCode}${words ? `: ${words}` : ''}`,
   };
 }

@@ -27,20 +27,39 @@ export const problemReasons = {
   SecretNotShared: {
     refused: true,
     stalled: true,
-    description: 'The Secret of spec.model.credentials does not say that it may be sent to the host of spec.model.uri.',
+    description:
+      'The Secret of spec.model.credentials, or of those of the adapter, does not say that it may be sent to the host of the uri beside it.',
     cure: 'Annotate the Secret with cadre.dev/hosts: HOST, or HOST:PORT for one port only; commas separate several.',
   },
   SecretNotFound: {
     refused: true,
     stalled: false,
-    description: 'The Secret of spec.model.credentials does not exist, or lacks the key.',
+    description: 'The Secret of spec.model.credentials, or of those of the adapter, does not exist, or lacks the key.',
     cure: 'Create it in the namespace of the model; it is noticed within seconds.',
   },
   SecretUnreadable: {
     refused: true,
     stalled: false,
-    description: 'The Secret of spec.model.credentials could not be read.',
+    description: 'The Secret of spec.model.credentials, or of those of the adapter, could not be read.',
     cure: 'Allow the operator to get Secrets in this namespace; the message has the words of the API server.',
+  },
+  InvalidPromptTemplate: {
+    refused: true,
+    stalled: true,
+    description: 'The text of spec.model.promptTemplate cannot be one: it is empty, no text, or longer than 64 KiB.',
+    cure: 'Correct the ConfigMap; it is noticed within half a minute.',
+  },
+  PromptTemplateNotFound: {
+    refused: true,
+    stalled: false,
+    description: 'The ConfigMap of spec.model.promptTemplate does not exist, or lacks the key.',
+    cure: 'Create it in the namespace of the model; it is noticed within seconds.',
+  },
+  PromptTemplateUnreadable: {
+    refused: true,
+    stalled: false,
+    description: 'The ConfigMap of spec.model.promptTemplate could not be read.',
+    cure: 'Allow the operator to get ConfigMaps in this namespace; the message has the words of the API server.',
   },
   ChildNameTaken: {
     refused: false,
@@ -69,19 +88,19 @@ export const problemReasons = {
   ChecksumMismatch: {
     refused: false,
     stalled: true,
-    description: 'The weights are not the ones that spec.model.sha256 or the hub promises.',
-    cure: 'Correct spec.model.sha256, or find out who changed the file.',
+    description: 'The weights, or the adapter, are not what their sha256 or the hub promises.',
+    cure: 'Correct the sha256 that the message names, or find out who changed the file.',
   },
   ModelNotFound: {
     refused: false,
     stalled: true,
-    description: 'There is nothing at spec.model.uri.',
-    cure: 'Correct spec.model.uri or spec.model.revision.',
+    description: 'There is nothing at spec.model.uri, or at spec.model.adapter.uri.',
+    cure: 'Correct the uri or the revision that the message names.',
   },
   NotAGguf: {
     refused: false,
     stalled: true,
-    description: 'The file at spec.model.uri is not a GGUF file, which is what LlamaCpp serves.',
+    description: 'The file of the weights, or of the adapter, is not a GGUF file, which is what LlamaCpp serves.',
     cure: 'Convert the model, or set spec.engine.type: VLLM.',
   },
   InvalidModel: {
@@ -90,10 +109,30 @@ export const problemReasons = {
     description: 'What is at spec.model.uri is not a model that the engine can serve.',
     cure: 'The message says what is missing.',
   },
+  AdapterMismatch: {
+    refused: false,
+    stalled: true,
+    description: 'The adapter was trained for another model than the one at spec.model.uri.',
+    cure: 'Correct spec.model.adapter.uri or spec.model.uri; the message says how the two differ.',
+  },
+  InvalidAdapter: {
+    refused: false,
+    stalled: true,
+    description:
+      'What is at spec.model.adapter.uri is not a LoRA adapter that the engine can apply, or only a part of one.',
+    cure: 'The message says what is wrong. Where it is a rank above 64 on VLLM, set --max-lora-rank in spec.engine.args.',
+  },
+  PromptTemplateRefused: {
+    refused: false,
+    stalled: true,
+    description: 'The engine does not take the template of spec.model.promptTemplate.',
+    cure: "Correct the Jinja text in the ConfigMap; the message has the engine's words.",
+  },
   ModelDownloadFailed: {
     refused: false,
     stalled: true,
-    description: 'The weights could not be brought into the pod. It is tried again, and resumed, with back-off.',
+    description:
+      'The weights, or the adapter, could not be brought into the pod. It is tried again, and resumed, with back-off.',
     cure: 'The message says what failed: the network, the token, or room on the disk.',
   },
   ImagePullFailed: {

@@ -112,6 +112,68 @@ describe('the status of a model that serves', () => {
   });
 });
 
+describe('a model with an adapter and a prompt template', () => {
+  const builder = aModel().withWeights('pvc://models/base.gguf', {
+    adapter: { uri: 'pvc://models/triage.gguf' },
+    promptTemplate: { configMap: { name: 'prompts', key: 'triage' } },
+  });
+  const at = 'support/prompts/triage';
+  const one = { text: 'Message: {{ messages[-1].content }}', digest: 'sha256:one' };
+  const two = { text: 'Order: {{ messages[-1].content }}', digest: 'sha256:two' };
+  const model = builder.build();
+  const reported = { digest: 'sha256:base', adapterDigest: 'sha256:adapter', bytes: 1, seconds: 1 };
+  const servingPod = (name: string, template = one) => aPod(model, name, template).ready(undefined, reported).build();
+
+  async function servingWithTemplate(): Promise<World> {
+    const world = new World(model);
+    world.templates.set(at, { state: 'Present', template: one });
+    world.has(servingPod('old'));
+    await world.reconcile();
+    return world;
+  }
+
+  it('names in its status what runs', async () => {
+    const world = await servingWithTemplate();
+    expect(world.status?.model).toMatchObject({
+      digest: 'sha256:base',
+      adapterDigest: 'sha256:adapter',
+      promptTemplateDigest: 'sha256:one',
+    });
+  });
+
+  it('rolls out when the text of the template changes, and names the new one once it serves', async () => {
+    const world = await servingWithTemplate();
+    world.templates.set(at, { state: 'Present', template: two });
+    await world.reconcile();
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' });
+    expect(world.condition('Reconciling')).toMatchObject({ status: 'True', reason: 'RollingOut' });
+    expect(world.status?.model?.promptTemplateDigest).toBe('sha256:one');
+    world.has(servingPod('new', two));
+    await world.reconcile();
+    expect(world.status?.model?.promptTemplateDigest).toBe('sha256:two');
+    expect(world.condition('Reconciling')).toBeUndefined();
+    await expectRest(world);
+  });
+
+  it('goes on serving with the old text while its ConfigMap is gone', async () => {
+    const world = await servingWithTemplate();
+    const deployment = [...world.caches.deployments.list()];
+    world.templates.set(at, { state: 'Missing', what: 'ConfigMap' });
+    await world.reconcile();
+    expect(world.condition('Accepted')).toMatchObject({ status: 'False', reason: 'PromptTemplateNotFound' });
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' });
+    expect(world.status?.model?.promptTemplateDigest).toBe('sha256:one');
+    expect([...world.caches.deployments.list()]).toEqual(deployment);
+  });
+
+  it('is not made before its template is there', async () => {
+    const world = new World(model);
+    await world.reconcile();
+    expect(world.children).toEqual([]);
+    expect(world.condition('Ready')).toMatchObject({ status: 'False', reason: 'PromptTemplateNotFound' });
+  });
+});
+
 describe('a rolling update', () => {
   it('keeps Ready while the old pods serve, and says that it reconciles', async () => {
     const old = aPod(aModel().build(), 'old').ready().outdated().build();

@@ -1,11 +1,13 @@
 import type { HttpsUri } from '../../../crds/model-uri.ts';
+import type { SourceField } from '../../../crds/v1alpha1/model-source.ts';
 import type { HttpGet, HttpResponse } from '../http.ts';
 import { loadError } from '../report.ts';
 import type { ModelSource } from './model-source.ts';
 
 /** One file from a web server, known by its SHA-256. */
-export function httpsSource(uri: HttpsUri, sha256: string, get: HttpGet): ModelSource {
+export function httpsSource(field: SourceField, uri: HttpsUri, sha256: string, get: HttpGet): ModelSource {
   return {
+    field,
     get,
     list: () =>
       Promise.resolve({
@@ -15,11 +17,14 @@ export function httpsSource(uri: HttpsUri, sha256: string, get: HttpGet): ModelS
       if (status === 401 || status === 403) {
         return loadError(
           'Unauthorized',
-          `${uri.host} answered ${status} for ${uri.url}: set model.credentials to a Secret with a token that may read it`,
+          `${uri.host} answered ${status} for ${uri.url}: set ${field}.credentials to a Secret with a token that may read it`,
         );
       }
       if (status === 404 || status === 410)
-        return loadError('ModelNotFound', `${uri.host} answered ${status}: there is no ${uri.url}; correct model.uri`);
+        return loadError(
+          'ModelNotFound',
+          `${uri.host} answered ${status}: there is no ${uri.url}; correct ${field}.uri`,
+        );
       return loadError('DownloadFailed', `${uri.host} answered ${status} for ${uri.url}`);
     },
   };

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
 import type { HubUri } from '../../../crds/model-uri.ts';
+import type { SourceField } from '../../../crds/v1alpha1/model-source.ts';
 import type { EngineType } from '../../../crds/v1alpha1/specialized-model.ts';
 import { errorMessage } from '../../../process/errors.ts';
 import type { HttpGet, HttpResponse } from '../http.ts';
@@ -11,6 +12,7 @@ import type { ModelSource, RemoteFile } from './model-source.ts';
 import { safePath } from './safe-path.ts';
 
 export interface HubSourceOptions {
+  field: SourceField;
   uri: HubUri;
   engine: EngineType;
   revision: string;
@@ -59,6 +61,7 @@ export function hubSource(options: HubSourceOptions): ModelSource {
   }
 
   return {
+    field: options.field,
     get,
     refusal,
     async list() {
@@ -73,18 +76,18 @@ export function hubSource(options: HubSourceOptions): ModelSource {
       }
       const found = entries.filter(({ type }) => type === 'file');
       for (const entry of found) safePath(entry.path);
-      const needed = neededFiles(found, options.engine, uri);
+      const needed = neededFiles(found, options.engine, uri, options.field);
       return { commit: sha, files: needed.map((entry) => remoteFile(entry, { ...options, repo, sha })) };
     },
   };
 }
 
 function remoteFile(entry: TreeEntry, where: HubSourceOptions & { repo: string; sha: string }): RemoteFile {
-  const { endpoint, repo, sha, sha256, uri } = where;
+  const { endpoint, field, repo, sha, sha256, uri } = where;
   if (entry.lfs && sha256 !== undefined && entry.path === uri.file && sha256 !== entry.lfs.oid) {
     throw loadError(
       'ChecksumMismatch',
-      `${repo}/${entry.path} has SHA-256 ${entry.lfs.oid} at ${sha}, but model.sha256 is ${sha256}: correct one of them`,
+      `${repo}/${entry.path} has SHA-256 ${entry.lfs.oid} at ${sha}, but ${field}.sha256 is ${sha256}: correct one of them`,
     );
   }
   const url = `${endpoint}/${repo}/resolve/${sha}/${entry.path.split('/').map(encodeURIComponent).join('/')}`;
@@ -125,29 +128,29 @@ async function readJson(response: HttpResponse, url: string): Promise<unknown> {
 function hubRefusal(
   { status, headers }: HttpResponse,
   what: string,
-  { repo, endpoint, hasToken, revision }: HubSourceOptions & { repo: string },
+  { field, repo, endpoint, hasToken, revision }: HubSourceOptions & { repo: string },
 ): Error {
   const code = headers['x-error-code'];
   const detail = headers['x-error-message'] ? ` (${headers['x-error-message']})` : '';
   if (code === 'GatedRepo') {
-    const cure = `accept its conditions at ${endpoint}/${repo}, and set model.credentials to a Secret with a token of that account`;
+    const cure = `accept its conditions at ${endpoint}/${repo}, and set ${field}.credentials to a Secret with a token of that account`;
     return loadError('Unauthorized', `${repo} is gated${detail}: ${cure}`);
   }
   if (code === 'RevisionNotFound')
-    return loadError('ModelNotFound', `${repo} has no revision ${revision}: correct model.revision`);
+    return loadError('ModelNotFound', `${repo} has no revision ${revision}: correct ${field}.revision`);
   if (code === 'EntryNotFound')
-    return loadError('ModelNotFound', `there is no ${what} at revision ${revision}: correct model.uri`);
+    return loadError('ModelNotFound', `there is no ${what} at revision ${revision}: correct ${field}.uri`);
   if (code === 'RepoNotFound' && (hasToken || status === 404)) {
-    const cure = hasToken ? 'or give the token the right to read it' : 'or, if it is private, set model.credentials';
-    return loadError('ModelNotFound', `the hub knows no ${repo}: correct model.uri, ${cure}`);
+    const cure = hasToken ? 'or give the token the right to read it' : `or, if it is private, set ${field}.credentials`;
+    return loadError('ModelNotFound', `the hub knows no ${repo}: correct ${field}.uri, ${cure}`);
   }
   if (status === 401 || status === 403) {
     const cure = hasToken
-      ? 'the token in the Secret of model.credentials is wrong or may not read it'
-      : 'it does not exist, or is private: correct model.uri, or set model.credentials to a Secret with a token';
+      ? `the token in the Secret of ${field}.credentials is wrong or may not read it`
+      : `it does not exist, or is private: correct ${field}.uri, or set ${field}.credentials to a Secret with a token`;
     return loadError('Unauthorized', `the hub answered ${status} for ${what}${detail}: ${cure}`);
   }
   if (status === 404)
-    return loadError('ModelNotFound', `the hub knows no ${what}: correct model.uri or model.revision`);
+    return loadError('ModelNotFound', `the hub knows no ${what}: correct ${field}.uri or ${field}.revision`);
   return loadError('DownloadFailed', `the hub answered ${status} for ${what}${detail}`);
 }

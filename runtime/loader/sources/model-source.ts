@@ -1,3 +1,4 @@
+import type { SourceField } from '../../../crds/v1alpha1/model-source.ts';
 import type { Digest } from '../digest.ts';
 import type { HttpGet, HttpResponse } from '../http.ts';
 
@@ -20,6 +21,8 @@ export interface RemoteModel {
 
 /** A place that weights are downloaded from. */
 export interface ModelSource {
+  /** The field of the spec that says so, for messages. */
+  field: SourceField;
   get: HttpGet;
   /** What to download. */
   list(): Promise<RemoteModel>;

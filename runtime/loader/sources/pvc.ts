@@ -1,16 +1,18 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { PvcUri } from '../../../crds/model-uri.ts';
+import type { SourceField } from '../../../crds/v1alpha1/model-source.ts';
 import { digestOf } from '../digest.ts';
 import { loadError } from '../report.ts';
 
 /**
- * Finds a model that stands in a mounted claim: nothing is downloaded. A symbolic link may lead elsewhere in the claim,
+ * Finds a model or an adapter that stands in a mounted claim: nothing is downloaded. A symbolic link may lead elsewhere in the claim,
  * but not out of it. Resolves with the path and, where a SHA-256 was asked for and matches, the digest.
  *
  * @throws UserError `ModelNotFound`, `InvalidSource` or `ChecksumMismatch`
  */
 export async function findInClaim(
+  field: SourceField,
   uri: PvcUri,
   mount: string,
   sha256: string | undefined,
@@ -20,7 +22,7 @@ export async function findInClaim(
   if (real === undefined)
     throw loadError(
       'ModelNotFound',
-      `there is no ${uri.path} in the claim ${uri.claim}: correct model.uri, or copy the model there`,
+      `there is no ${uri.path} in the claim ${uri.claim}: correct ${field}.uri, or copy ${field === 'model' ? 'the model' : 'the adapter'} there`,
     );
   const root = await realpath(mount);
   const found = await stat(real);
@@ -37,12 +39,12 @@ export async function findInClaim(
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   if (sha256 === undefined) return { path: real, bytes };
   if (!found.isFile())
-    throw loadError('InvalidSource', `model.sha256 is for one file, and ${uri.path} is a folder: leave it out`);
+    throw loadError('InvalidSource', `${field}.sha256 is for one file, and ${uri.path} is a folder: leave it out`);
   const hex = await digestOf(real, 'sha256', found.size);
   if (hex !== sha256)
     throw loadError(
       'ChecksumMismatch',
-      `${uri.path} has SHA-256 ${hex}, but model.sha256 is ${sha256}: correct one of them`,
+      `${uri.path} has SHA-256 ${hex}, but ${field}.sha256 is ${sha256}: correct one of them`,
     );
   return { path: real, bytes, digest: `sha256:${hex}` };
 }

@@ -1,30 +1,16 @@
-import { modelUriMessages } from '../../../crds/model-uri.ts';
 import type { Changes } from './change.ts';
+import { objectName, sourceCases, sourceChanges } from './model-source.ts';
 import type { KindCases } from './rule-cases.ts';
 
-const commit = '3f2c9e1b7a60d4e8c5f1029384756abcdef01234';
 const sha256 = 'a'.repeat(64);
-const hub = (changes: Changes = {}): Changes => ({
-  'spec.model.uri': 'hf://acme/tickets/m.gguf',
-  'spec.model.revision': commit,
-  ...changes,
-});
-const web = (changes: Changes = {}): Changes => ({
-  'spec.model.uri': 'https://models.example.com/m.gguf',
-  'spec.model.sha256': sha256,
-  ...changes,
-});
-const vllm = (changes: Changes = {}): Changes => ({
-  'spec.engine.type': 'VLLM',
-  'spec.model.uri': 'pvc://models/tickets',
-  ...changes,
-});
-const uri = (value: string): Changes => ({ 'spec.model.uri': value });
-const objectName =
-  'must be the name of an object: lower-case letters, digits, "-" and ".", with a letter or digit at either end';
+const { uri, hub, web } = sourceChanges('model');
+const adapter = sourceChanges('model.adapter');
 const requests = (request: Changes[string], limit: Changes[string], name: string): Changes => ({
   [`spec.resources.requests.${name}`]: request,
   [`spec.resources.limits.${name}`]: limit,
+});
+const promptTemplate = (over: object = {}): Changes => ({
+  'spec.model.promptTemplate.configMap': { name: 'prompts', key: 'triage', ...over },
 });
 const parts = 'm-00001-of-00003.gguf';
 
@@ -53,86 +39,8 @@ export const specializedModelCases: KindCases = {
         { 'metadata.name': 'tickets.v2' },
       ],
     },
-    {
-      field: 'spec.model.uri',
-      message: modelUriMessages.scheme,
-      keeps: [uri('pvc://models/m.gguf'), hub(), web()],
-      breaks: [
-        uri('s3://bucket/m.gguf'),
-        uri('http://example.com/m.gguf'),
-        uri('file:///etc/passwd.gguf'),
-        uri('/models/m.gguf'),
-        uri('PVC://models/m.gguf'),
-        uri(' pvc://models/m.gguf'),
-      ],
-    },
-    {
-      field: 'spec.model.uri',
-      message: modelUriMessages.pvc,
-      keeps: [
-        uri('pvc://models/a/b/m.gguf'),
-        uri('pvc://my.claim/.cache/..data/...m.gguf'),
-        uri('pvc://c/a_b+c@1=2,~.gguf'),
-      ],
-      breaks: [
-        uri('pvc://models'),
-        uri('pvc:///m.gguf'),
-        uri('pvc://models/../secret.gguf'),
-        uri('pvc://models/a/../../m.gguf'),
-        uri('pvc://models/./m.gguf'),
-        uri('pvc://models//m.gguf'),
-        uri('pvc://models/m.gguf/'),
-        uri('pvc://../m.gguf'),
-        uri('pvc://models/%2e%2e/m.gguf'),
-        uri('pvc://models/m.gguf?x=.gguf'),
-        uri('pvc://models/m.gguf#.gguf'),
-        uri('pvc://models/a b.gguf'),
-        uri('pvc://models/a\\..\\m.gguf'),
-        uri('pvc://models/a\n.gguf'),
-        uri('pvc://Models/m.gguf'),
-      ],
-    },
-    {
-      field: 'spec.model.uri',
-      message: modelUriMessages.claim,
-      keeps: [uri(`pvc://${'a'.repeat(253)}/m.gguf`), web(uri(`https://example.com/${'a'.repeat(254)}/m.gguf`))],
-      breaks: [uri(`pvc://${'a'.repeat(254)}/m.gguf`)],
-    },
-    {
-      field: 'spec.model.uri',
-      message: modelUriMessages.hf,
-      keeps: [hub(), hub(uri('hf://acme/Qwen2.5_GGUF/q4/m.gguf'))],
-      breaks: [
-        hub(uri('hf://acme/../m.gguf')),
-        hub(uri('hf://acme/tickets/../m.gguf')),
-        hub(uri('hf://acme/tickets//m.gguf')),
-        hub(uri('hf://acme/tickets/m.gguf?x.gguf')),
-        hub(uri('hf://acme.gguf')),
-        hub(uri('hf://acme/tickets@main/m.gguf')),
-        hub(uri(`hf://acme/${'a'.repeat(97)}/m.gguf`)),
-      ],
-    },
-    {
-      field: 'spec.model.uri',
-      message: modelUriMessages.https,
-      keeps: [web(), web(uri('https://models.example.com:8443/a/m.gguf')), web(uri('https://10.0.0.1:65535/m.gguf'))],
-      breaks: [
-        web(uri('https://user:secret@example.com/m.gguf')),
-        web(uri('https://example.com/m.gguf?token=x.gguf')),
-        web(uri('https://example.com/m.gguf#.gguf')),
-        web(uri('https://example.com/a/../m.gguf')),
-        web(uri('https://example.com/%2e%2e/m.gguf')),
-        web(uri('https://example.com//m.gguf')),
-        web(uri('https:///m.gguf')),
-        web(uri('https://EXAMPLE.com/m.gguf')),
-        web(uri('https://example.com:0/m.gguf')),
-        web(uri('https://[::1]/m.gguf')),
-        web(uri('https://example.com:65536/m.gguf')),
-        web(uri('https://0x7f.1/m.gguf')),
-        web(uri('https://2130706433/m.gguf')),
-        web(uri('https://example.com\\@evil.example/m.gguf')),
-      ],
-    },
+    ...sourceCases('model'),
+    ...sourceCases('model.adapter'),
     {
       field: 'spec.model.uri',
       message:
@@ -145,95 +53,6 @@ export const specializedModelCases: KindCases = {
       breaks: [web(uri(`https://models.example.com/${parts}`))],
     },
     {
-      field: 'spec.model.uri',
-      message:
-        'model.uri must name one file that ends in .gguf, as engine.type is LlamaCpp; with hf: hf://OWNER/REPO/FILE.gguf',
-      keeps: [uri('pvc://models/m.gguf'), hub(), web(), vllm()],
-      breaks: [
-        uri('pvc://models/tickets'),
-        uri('pvc://models/m.gguf.bak'),
-        hub(uri('hf://acme/tickets')),
-        hub(uri('hf://acme/tickets.gguf')),
-        web(uri('https://models.example.com/model.safetensors')),
-      ],
-    },
-    {
-      field: 'spec.model.uri',
-      message: 'model.uri must be hf:// or pvc://, as engine.type is VLLM, which loads a folder; https:// is one file',
-      keeps: [vllm(), vllm({ 'spec.model.uri': 'hf://acme/tickets', 'spec.model.revision': commit }), web()],
-      breaks: [vllm(web(uri('https://models.example.com/tickets')))],
-    },
-    {
-      field: 'spec.model.uri',
-      message:
-        'model.uri must be a folder or repository with safetensors, as engine.type is VLLM; for a .gguf file set engine.type: LlamaCpp',
-      keeps: [vllm(), uri('pvc://models/m.gguf')],
-      breaks: [vllm(uri('pvc://models/m.gguf')), vllm(hub())],
-    },
-    {
-      field: 'spec.model.uri',
-      message: 'model.uri must be the whole repository, hf://OWNER/REPO, as engine.type is VLLM',
-      keeps: [vllm(hub(uri('hf://acme/tickets'))), vllm(uri('pvc://models/a/b/c')), hub()],
-      breaks: [vllm(hub(uri('hf://acme/tickets/model.safetensors'))), vllm(hub(uri('hf://acme/tickets/folder')))],
-    },
-    {
-      field: 'spec.model.revision',
-      message:
-        'model.revision must be a commit, branch or tag: letters, digits, "-", "_", and single "." and "/" between them',
-      keeps: ['main', 'v1.0.2', 'refs/pr/1', 'feature/a-b_c', commit].map((revision) =>
-        hub({ 'spec.model.revision': revision, 'spec.model.allowMutable': true }),
-      ),
-      breaks: ['../main', 'a/../b', 'a//b', 'a/', '-a', 'a b', 'a..b', 'a%2fb', 'a?b', '.a'].map((revision) =>
-        hub({ 'spec.model.revision': revision, 'spec.model.allowMutable': true }),
-      ),
-    },
-    {
-      field: 'spec.model.revision',
-      message: 'model.revision is for hf:// only; remove it',
-      keeps: [hub(), uri('pvc://models/m.gguf')],
-      breaks: [{ 'spec.model.revision': commit }, web({ 'spec.model.revision': commit })],
-    },
-    {
-      field: 'spec.model.revision',
-      message:
-        'model.revision must be a commit of 40 lower-case hexadecimal digits, so that every replica runs the same weights; for a branch or tag set model.allowMutable: true',
-      keeps: [
-        hub(),
-        hub({ 'spec.model.revision': 'main', 'spec.model.allowMutable': true }),
-        hub({ 'spec.model.revision': undefined, 'spec.model.allowMutable': true }),
-      ],
-      breaks: [
-        hub({ 'spec.model.revision': undefined }),
-        hub({ 'spec.model.revision': 'main' }),
-        hub({ 'spec.model.revision': 'main', 'spec.model.allowMutable': false }),
-        hub({ 'spec.model.revision': undefined, 'spec.model.allowMutable': false }),
-        hub({ 'spec.model.revision': commit.slice(1) }),
-        hub({ 'spec.model.revision': commit.toUpperCase() }),
-      ],
-    },
-    {
-      field: 'spec.model.allowMutable',
-      message: 'model.allowMutable is for hf:// only; remove it',
-      keeps: [hub({ 'spec.model.allowMutable': false })],
-      breaks: [{ 'spec.model.allowMutable': true }, web({ 'spec.model.allowMutable': false })],
-    },
-    {
-      field: 'spec.model.sha256',
-      message: 'model.sha256 must be 64 lower-case hexadecimal digits, as sha256sum prints them',
-      keeps: [web(), hub({ 'spec.model.sha256': sha256 }), { 'spec.model.sha256': sha256 }],
-      breaks: [
-        web({ 'spec.model.sha256': 'a'.repeat(63) }),
-        web({ 'spec.model.sha256': 'A'.repeat(64) }),
-        web({ 'spec.model.sha256': 'g'.repeat(64) }),
-      ],
-    },
-    {
-      field: 'spec.model.sha256',
-      message: 'model.sha256 is required with https://: the SHA-256 of the file, as sha256sum prints it',
-      keeps: [web(), hub()],
-      breaks: [web({ 'spec.model.sha256': undefined })],
-    },
-    {
       field: 'spec.model.sha256',
       message:
         'model.sha256 is of one file, and model.uri names a GGUF in several parts: remove it, or join them with llama-gguf-split --merge',
@@ -242,33 +61,6 @@ export const specializedModelCases: KindCases = {
         { ...uri(`pvc://models/${parts}`), 'spec.model.sha256': sha256 },
         hub({ ...uri(`hf://acme/tickets/${parts}`), 'spec.model.sha256': sha256 }),
       ],
-    },
-    {
-      field: 'spec.model.sha256',
-      message: 'model.sha256 is of one file, and engine.type VLLM loads many; remove it: model.revision pins them all',
-      keeps: [vllm(), hub({ 'spec.model.sha256': sha256 })],
-      breaks: [
-        vllm({ 'spec.model.sha256': sha256 }),
-        vllm(hub({ ...uri('hf://acme/tickets'), 'spec.model.sha256': sha256 })),
-      ],
-    },
-    {
-      field: 'spec.model.credentials',
-      message: 'model.credentials are for downloads, hf:// and https://; remove them',
-      keeps: [hub({ 'spec.model.credentials': { name: 'hub' } }), web({ 'spec.model.credentials': { name: 'web' } })],
-      breaks: [{ 'spec.model.credentials': { name: 'hub' } }],
-    },
-    {
-      field: 'spec.model.credentials.name',
-      message: objectName,
-      keeps: [hub({ 'spec.model.credentials.name': 'my.token-1' })],
-      breaks: ['../token', 'My-Token', 'a b', '-a'].map((name) => hub({ 'spec.model.credentials.name': name })),
-    },
-    {
-      field: 'spec.model.credentials.key',
-      message: 'must be a key of a Secret: letters, digits, "-", "_" and "."',
-      keeps: [hub({ 'spec.model.credentials': { name: 'hub', key: 'HF_TOKEN' } })],
-      breaks: [hub({ 'spec.model.credentials': { name: 'hub', key: 'a/b' } })],
     },
     {
       field: 'spec.model.cache',
@@ -281,6 +73,36 @@ export const specializedModelCases: KindCases = {
       message: objectName,
       keeps: [hub({ 'spec.model.cache.claimName': 'w.1' })],
       breaks: [hub({ 'spec.model.cache.claimName': 'Weights' }), hub({ 'spec.model.cache.claimName': 'a/b' })],
+    },
+    {
+      field: 'spec.model.adapter.uri',
+      message: 'model.adapter.uri names one part of a GGUF in several parts, and an adapter is one file',
+      keeps: [adapter.uri('pvc://models/1-of-3.gguf')],
+      breaks: [adapter.uri(`pvc://models/${parts}`), adapter.hub(adapter.uri(`hf://acme/tickets/${parts}`))],
+    },
+    {
+      field: 'spec.model.adapter.uri',
+      message: 'model.adapter.uri must not have a ",", at which llama-server would divide it; rename the file',
+      keeps: [adapter.claim(), { ...uri('pvc://models/a,b.gguf'), ...adapter.uri('pvc://models/a.gguf') }],
+      breaks: [adapter.uri('pvc://models/a,b.gguf'), adapter.hub(adapter.uri('hf://acme/tickets/a/b,.gguf'))],
+    },
+    {
+      field: 'spec.model.promptTemplate.configMap.name',
+      message: objectName,
+      keeps: [promptTemplate({ name: 'prompts.v1' })],
+      breaks: [promptTemplate({ name: 'Prompts' }), promptTemplate({ name: '../prompts' })],
+    },
+    {
+      field: 'spec.model.promptTemplate.configMap.key',
+      message: 'must be a key of a ConfigMap: letters, digits, "-", "_" and "."',
+      keeps: [promptTemplate({ key: 'triage_v1.jinja' })],
+      breaks: [promptTemplate({ key: 'a/b' }), promptTemplate({ key: 'a b' })],
+    },
+    {
+      field: 'spec.model.promptTemplate',
+      message: 'model.promptTemplate turns chats into prompts, and task Embedding has none; remove it',
+      keeps: [promptTemplate(), { 'spec.task': 'Embedding' }, { ...promptTemplate(), 'spec.task': 'Generation' }],
+      breaks: [{ ...promptTemplate(), 'spec.task': 'Embedding' }],
     },
     {
       field: 'spec.engine.image',
@@ -461,6 +283,18 @@ export const specializedModelCases: KindCases = {
       message: 'may not be more than 1024 bytes',
     },
     {
+      what: 'an adapter is somewhere',
+      changes: { 'spec.model.adapter': { sha256 } },
+      field: 'spec.model.adapter.uri',
+      message: 'Required value',
+    },
+    {
+      what: 'a prompt template is under a key',
+      changes: { 'spec.model.promptTemplate': { configMap: { name: 'prompts' } } },
+      field: 'spec.model.promptTemplate.configMap.key',
+      message: 'Required value',
+    },
+    {
       what: 'arguments are bounded',
       changes: { 'spec.engine.args': Array.from({ length: 65 }, () => '--x') },
       field: 'spec.engine.args',
@@ -470,6 +304,10 @@ export const specializedModelCases: KindCases = {
   unknown: {
     'spec.replica': { 'spec.replica': 1 },
     'spec.scaling': { 'spec.scaling': { minReplicas: 0, maxReplicas: 2 } },
+    'spec.model.adapter.cache': { ...adapter.hub(), 'spec.model.adapter.cache': { claimName: 'weights' } },
+    'spec.model.promptTemplate.text': {
+      'spec.model.promptTemplate': { configMap: { name: 'p', key: 't' }, text: 'x' },
+    },
     'spec.model.url': { 'spec.model.url': 'https://example.com/m.gguf' },
     'spec.engine.env[0].valueFrom': { 'spec.engine.env': [{ name: 'A', value: '', valueFrom: {} }] },
     'spec.gpu.resourceName': { 'spec.gpu': { profile: 'l4', resourceName: 'nvidia.com/gpu' } },

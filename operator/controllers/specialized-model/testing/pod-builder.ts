@@ -2,7 +2,7 @@ import type { V1ContainerState, V1ContainerStatus, V1PodCondition } from '@kuber
 import { revisionAnnotation } from '../../../../crds/names.ts';
 import type { SpecializedModel } from '../../../../crds/v1alpha1/kinds.ts';
 import type { Json } from '../../../../kube/types.ts';
-import type { Pod } from '../../../context.ts';
+import type { Pod, PromptTemplate } from '../../../context.ts';
 import { modelLabels } from '../../../resources/child.ts';
 import { modelObjects } from '../../../resources/model-objects.ts';
 import { testConfig } from './config.ts';
@@ -13,9 +13,13 @@ type State = Json<V1ContainerState>;
 const born = '2026-01-01T00:00:10Z';
 
 /** A pod of a model's present template, just created: no scheduler has looked at it. */
-export function aPod(model: SpecializedModel, name = `${model.metadata.name}-7d4f9c5b6-abcde`): PodBuilder {
+export function aPod(
+  model: SpecializedModel,
+  name = `${model.metadata.name}-7d4f9c5b6-abcde`,
+  promptTemplate?: PromptTemplate,
+): PodBuilder {
   const profile = model.spec.gpu && testConfig.gpuProfiles[model.spec.gpu.profile];
-  const template = modelObjects(model, testConfig, profile).deployments.spec?.template;
+  const template = modelObjects(model, testConfig, { profile, promptTemplate }).deployments.spec?.template;
   return new PodBuilder({
     apiVersion: 'v1',
     kind: 'Pod',
@@ -80,8 +84,8 @@ export class PodBuilder {
   }
 
   /** It serves, since 00:00:32. */
-  ready(at = '2026-01-01T00:00:32Z'): PodBuilder {
-    return this.loaded()
+  ready(at = '2026-01-01T00:00:32Z', report?: object): PodBuilder {
+    return this.loaded(report)
       .#withCondition({ type: 'ContainersReady', status: 'True', lastTransitionTime: at })
       .#withCondition({ type: 'Ready', status: 'True', lastTransitionTime: at });
   }

@@ -19,6 +19,7 @@ import type {
   SecretView,
   Service,
   ServiceAccount,
+  TemplateView,
 } from '../../../context.ts';
 import { ToldStatuses } from '../../../told-statuses.ts';
 import type { ModelContext } from '../context.ts';
@@ -40,6 +41,8 @@ export class World {
     routes: new ObjectStore<Secret>(),
   };
   readonly secrets = new Map<string, SecretView>();
+  /** Prompt templates, by `namespace/configMap/key`. */
+  readonly templates = new Map<string, TemplateView>();
   /** Objects of others: in the API, not in our caches. */
   readonly foreign = new Map<string, KubeObject>();
   readonly events: EventNote[] = [];
@@ -106,6 +109,11 @@ export class World {
       caches: this.caches,
       secrets: {
         view: (namespace, name) => this.secrets.get(`${namespace}/${name}`) ?? { state: 'Missing' },
+        forget() {},
+      },
+      templates: {
+        view: (namespace, { name, key }) =>
+          this.templates.get(`${namespace}/${name}/${key}`) ?? { state: 'Missing', what: 'ConfigMap' },
         forget() {},
       },
       applier: {
