@@ -19,6 +19,11 @@ const modelBackend = z.object({
   task: z.enum(tasks),
   /** The model name that the engine answers to. */
   servedModel: z.string(),
+  /**
+   * VLLM with a classification head, which writes no text: called at /classify, with the text of the last message or the
+   * chat's messages, of which the model's prompt template makes its prompt.
+   */
+  classify: z.enum(['Text', 'Messages']).optional(),
 });
 
 /** An external provider's model. */
@@ -66,7 +71,15 @@ export const routeSchema = z.object({
   backends: z.array(z.discriminatedUnion('kind', [modelBackend, providerBackend, unavailableBackend])),
   split: z.array(z.object({ backend: z.string(), weight: z.number().int().min(0) })),
   fallback: z.array(z.string()),
-  output: z.object({ labels: z.array(z.string()).optional() }),
+  output: z.object({
+    labels: z.array(z.string()).optional(),
+    /** Labels that models for classification say in one token; the others by the beginning of their names. */
+    tokens: z.array(z.object({ label: z.string(), token: z.string() })).optional(),
+    /** Each label is in exactly one. */
+    groups: z.array(z.object({ name: z.string(), labels: z.array(z.string()) })).optional(),
+    /** Absent: 1. */
+    temperature: z.number().positive().optional(),
+  }),
   /** Milliseconds. */
   timeouts: z.object({ firstByteMs: z.number(), idleMs: z.number(), totalMs: z.number() }),
 });

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EngineType } from '../../crds/v1alpha1/specialized-model.ts';
 import { untilSeen } from '../../process/testing/waiting.ts';
+import { estimateOf } from '../../runtime/router/confidence/estimate.ts';
+import { labelSet } from '../../runtime/router/confidence/label-set.ts';
+import { readPositions } from '../../runtime/router/confidence/positions.ts';
+import { chatCompletions } from '../../runtime/router/operations.ts';
+import { dialectOf } from '../../runtime/router/providers/dialects.ts';
 import { metricSum } from '../../runtime/sidecar/engines/metric.ts';
 import { engines } from '../../runtime/sidecar/engines/registry.ts';
 import { type Answer, type Choice, getText, openStream, post, type StreamEvent, unstreamed } from './engine-client.ts';
@@ -168,6 +173,38 @@ export function engineContract(name: string, { engine, start }: EngineUnderTest)
           .map(({ delta }) => delta?.content ?? '')
           .join(''),
       );
+    });
+
+    it('tells the probability of each label when it is asked as the router asks', async () => {
+      const backend = { kind: 'Model', name: 'm', namespace: 'n', model: 'm', engine, task: 'Classification' } as const;
+      const set = labelSet({ labels: ['billing', 'refund', 'other'] });
+      if (!set) throw new TypeError('there are labels');
+      const spoken = set.trained;
+      const request = {
+        model: served.model,
+        messages: question,
+        n: 1,
+        stop: ['b'],
+        ignore_eos: true,
+        temperature: 0.7,
+      };
+      const asked = dialectOf({ ...backend, servedModel: served.model }).request({
+        operation: chatCompletions,
+        raw: Buffer.from(JSON.stringify(request)),
+        body: request,
+        stream: false,
+        backend: { ...backend, servedModel: served.model },
+        servedModel: JSON.stringify(served.model),
+        labels: spoken.first,
+      });
+      const { events } = await openStream(served, asked.path, JSON.parse(asked.body.toString()) as object).ended;
+      const choices = choicesOf(events) as unknown as Record<string, unknown>[];
+      const positions = choices.flatMap((choice) => readPositions(choice) ?? []);
+      expect(positions).toHaveLength(1);
+      const estimate = estimateOf(positions, spoken.compiled);
+      expect([...(estimate?.seen ?? [])]).toEqual([1, 1, 1]);
+      expect(estimate?.probabilities.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1);
+      expect(estimate?.shared).toEqual([]);
     });
 
     it('gives label probabilities that are raw (llama.cpp) or among the allowed only (vLLM)', async () => {

@@ -110,6 +110,44 @@ describe('a policy in order', () => {
   });
 });
 
+describe('labels', () => {
+  it('come with their tokens, groups and temperature', () => {
+    const labels = [{ name: 'card_arrival', token: ' arrival' }, { name: 'top_up' }, { name: 'fee', token: ' fee' }];
+    const groups = [
+      { name: 'card', labels: ['card_arrival'] },
+      { name: 'money', labels: ['top_up', 'fee'] },
+    ];
+    const policy = aPolicy({ spec: { output: { labels, groups, temperature: '1.40' } } });
+    expect(routeOf(compile({ policy })).output).toEqual({
+      labels: ['card_arrival', 'top_up', 'fee'],
+      tokens: [
+        { label: 'card_arrival', token: ' arrival' },
+        { label: 'fee', token: ' fee' },
+      ],
+      groups,
+      temperature: 1.4,
+    });
+  });
+
+  it.each<[string[], object, string | undefined]>([
+    [['--runner', 'pooling'], {}, 'Text'],
+    [['--max-num-seqs=8', '--convert=classify'], {}, 'Text'],
+    [['--runner=pooling'], { promptTemplate: { configMap: { name: 'triage', key: 'prompt' } } }, 'Messages'],
+    [['--runner', 'generate', 'pooling'], {}, undefined],
+    [[], {}, undefined],
+  ])('are told by the head of a vLLM that is started with %j', (args, model, classify) => {
+    const classifier = aModel('classifier');
+    classifier.spec = {
+      ...classifier.spec,
+      engine: { type: 'VLLM', args },
+      model: { uri: 'hf://a/b', ...model },
+    };
+    const [backend] = routeOf(compile({ model: () => classifier })).backends;
+    expect(backend).toMatchObject({ kind: 'Model', engine: 'VLLM' });
+    expect(backend && 'classify' in backend ? backend.classify : undefined).toBe(classify);
+  });
+});
+
 describe('client keys', () => {
   const twoKeys = aPolicy({
     spec: {

@@ -2,6 +2,7 @@ import { parseDuration } from '../../../crds/duration.ts';
 import { hostsAnnotation } from '../../../crds/names.ts';
 import { parseRoutingPolicy } from '../../../crds/parse.ts';
 import {
+  type ModelBackend,
   maxRouteBytes,
   type ProviderBackend,
   type Route,
@@ -179,6 +180,7 @@ function compileModel(name: string, modelName: string, { policy, model }: Source
     engine: found.spec.engine.type,
     task: found.spec.task,
     servedModel: modelName,
+    ...classification(found),
   };
   const ready = found.status?.conditions?.find(({ type }) => type === 'Ready');
   if (ready?.status === 'True' || !isAsked(policy, name)) return { compiled };
@@ -231,10 +233,36 @@ function isAsked({ spec }: RoutingPolicy, backend: string): boolean {
   return weighted || (spec.fallback ?? []).includes(backend);
 }
 
+/** By these arguments vLLM serves the classification head of a model, at /classify: the two forms of each. */
+const classifying = [
+  ['--runner', 'pooling'],
+  ['--convert', 'classify'],
+] as const;
+
+/** How a model is called that classifies and writes no text. */
+function classification({ spec: { task, engine, model } }: SpecializedModel): Pick<ModelBackend, 'classify'> {
+  const args = engine.args ?? [];
+  const isSet = ([flag, value]: readonly [string, string]): boolean =>
+    args.includes(`${flag}=${value}`) || args.some((arg, at) => arg === flag && args[at + 1] === value);
+  if (task !== 'Classification' || engine.type !== 'VLLM' || !classifying.some(isSet)) return {};
+  return { classify: 'promptTemplate' in model ? 'Messages' : 'Text' };
+}
+
+function compileOutput(output: RoutingPolicy['spec']['output']): Route['output'] {
+  const { labels, groups, temperature } = output ?? {};
+  if (!labels) return {};
+  const tokens = labels.flatMap(({ name, token }) => (token === undefined ? [] : { label: name, token }));
+  return {
+    labels: labels.map(({ name }) => name),
+    ...(tokens.length > 0 && { tokens }),
+    ...(groups && { groups: groups.map(({ name, labels: own }) => ({ name, labels: own })) }),
+    ...(temperature !== undefined && { temperature: Number(temperature) }),
+  };
+}
+
 function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backends'>): Route {
   const { namespace, name, uid, generation } = policy.metadata;
   const { split, fallback = [], output, timeouts } = policy.spec;
-  const labels = output?.labels?.map((label) => label.name);
   return routeSchema.parse({
     version: routeVersion,
     policy: { namespace, name, uid, generation },
@@ -242,7 +270,7 @@ function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backe
     ...resolved,
     split: split.map(({ backend, weight }) => ({ backend, weight })),
     fallback,
-    output: labels ? { labels } : {},
+    output: compileOutput(output),
     timeouts: {
       firstByteMs: parseDuration(timeouts.firstByte),
       idleMs: parseDuration(timeouts.idle),

@@ -75,6 +75,8 @@ export interface Exchange {
   firstByteAt: number;
   /** send: tokens of the answer that was given. */
   usage: TokenUsage | undefined;
+  /** send: probability of the label that was answered, in [0, 1]; undefined: unknown, or the answer is no label. */
+  confidence: number | undefined;
   /** What the client was told: an HTTP status, 499 for one that left, 0 before. */
   status: number;
 }
@@ -112,6 +114,7 @@ export function newExchange(
     committed: false,
     firstByteAt: 0,
     usage: undefined,
+    confidence: undefined,
     status: 0,
   };
 }

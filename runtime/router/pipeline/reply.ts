@@ -1,7 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { isAnswer, type JsonObject } from '../answers/document.ts';
 import type { Sink } from '../answers/relayed.ts';
+import { asStream } from '../answers/stream.ts';
 import type { ApiError } from '../errors.ts';
+import { type Failure, invalidAnswer } from '../providers/failure.ts';
+import { wantsUsage } from '../providers/stream-options.ts';
 import type { Attempt, Exchange, RouterContext } from './exchange.ts';
 
 /** Names and values in turn, as `writeHead` takes them. */
@@ -21,6 +25,30 @@ export function sendAnswer(
   response.end(bytes);
   // Begins anew whenever a part was taken. Small answers are with the kernel at once.
   if (response.writableLength > 0) response.setTimeout(config.client.writeTimeoutSeconds * 1000);
+}
+
+/** An answer that was made here, as the client wants it: whole, or as the events of a stream. */
+export function sendDocument(
+  exchange: Exchange,
+  attempt: Attempt,
+  document: JsonObject,
+  context: RouterContext,
+): Failure | undefined {
+  const bytes = written({ ...document, model: exchange.model }, exchange);
+  if (!bytes) return invalidAnswer(attempt.backend.name, 'sent an answer that is nested too deeply, or too long');
+  sendAnswer(exchange, attempt, bytes, exchange.stream, context);
+  return undefined;
+}
+
+/** Undefined for a document that is nested deeper than the stack, or longer than any text. */
+function written(document: JsonObject, { stream, body }: Exchange): Buffer | undefined {
+  try {
+    if (stream && isAnswer(document)) return Buffer.from(asStream(document, wantsUsage(body)));
+    return Buffer.from(JSON.stringify(document));
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** The way of a stream to the client, which is cut off when it does not read for too long. */
@@ -80,6 +108,7 @@ function begin(exchange: Exchange, { backend }: Attempt, stream: boolean, length
     'x-cadre-model',
     headerValue(backend.speaking?.modelName ?? ''),
   ];
+  if (exchange.confidence !== undefined) headers.push('x-cadre-confidence', exchange.confidence.toFixed(4));
   if (length !== undefined) headers.push('content-length', String(length));
   // Proxies on the way must not collect a stream.
   if (stream) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');

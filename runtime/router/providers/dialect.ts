@@ -1,6 +1,6 @@
 import type { ModelBackend, ProviderBackend } from '../../../crds/route-table.ts';
-import type { LabelSet } from '../answers/labels.ts';
 import type { UsageKind } from '../answers/usage.ts';
+import type { LabelQuestion } from '../confidence/label-set.ts';
 import type { Operation, RequestBody } from '../operations.ts';
 
 /** A backend that can be called. */
@@ -17,8 +17,8 @@ export interface Asked {
   backend: CallableBackend;
   /** The name by which the upstream knows the model, in JSON. */
   servedModel: string;
-  /** The only answers there are. */
-  labels: LabelSet | undefined;
+  /** The answer is to be one of these labels; undefined: any text. */
+  labels: LabelQuestion | undefined;
 }
 
 /** The request as one upstream is asked. */

@@ -137,6 +137,12 @@ export function invalidOutput(backend: string, cut: boolean): Failure {
   return { reason: 'InvalidOutput', retry: 'Backend', error };
 }
 
+/** A model's classes are not the policy's labels. */
+export function otherLabels(backend: string, what: string): Failure {
+  const error = new ApiError(502, 'invalid_output', `the model of backend "${backend}" ${what}`);
+  return { reason: 'InvalidOutput', retry: 'Backend', error };
+}
+
 /** Nobody waits for the answer any more. */
 export const clientGone: Failure = {
   reason: 'ClientGone',

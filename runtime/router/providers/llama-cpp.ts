@@ -1,8 +1,9 @@
-import type { LabelSet } from '../answers/labels.ts';
 import type { UsageKind } from '../answers/usage.ts';
+import type { LabelQuestion } from '../confidence/label-set.ts';
 import { setMembers } from '../json/edit.ts';
-import { chatCompletions, embeddings, type RequestBody } from '../operations.ts';
+import { chatCompletions, embeddings, type Operation, type RequestBody } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
+import { mostTokensOf, oneLabel } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
 
 /**
@@ -19,7 +20,7 @@ export const llamaCpp: Dialect = {
     if (body['stream'] !== true) changes['stream'] = 'true';
     const options = withUsage(body);
     if (options !== undefined) changes['stream_options'] = options;
-    if (labels) changes['grammar'] = operation === chatCompletions ? grammarsOf(labels).chat : grammarsOf(labels).text;
+    if (labels) Object.assign(changes, oneLabel(body, fieldsFor(labels, operation)));
     return { path, body: setMembers(raw, changes), streamed: true, usage: usageKind(body) };
   },
 };
@@ -29,26 +30,51 @@ function usageKind({ prompt }: RequestBody): UsageKind {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? 'PerPrompt' : 'PerChoice';
 }
 
-/** Grammars of a label set, in JSON. */
-interface Grammars {
-  chat: string;
-  /** For a text to be continued: models then begin a word with a space. */
-  text: string;
+/** The fields that ask for labels, in JSON. */
+interface LabelFields {
+  chat: Readonly<Record<string, string>>;
+  text: Readonly<Record<string, string>>;
 }
 
-const grammars = new WeakMap<LabelSet, Grammars>();
+const made = new WeakMap<LabelQuestion, LabelFields>();
 
-function grammarsOf(labels: LabelSet): Grammars {
-  let made = grammars.get(labels);
-  if (!made) {
-    const choice = [...labels.names].map(gbnfString).join(' | ');
-    made = {
-      chat: JSON.stringify(`root ::= ${choice}`),
-      text: JSON.stringify(`root ::= " "? (${choice})`),
-    };
-    grammars.set(labels, made);
-  }
-  return made;
+function fieldsFor(question: LabelQuestion, operation: Operation): Readonly<Record<string, string>> {
+  let fields = made.get(question);
+  if (!fields) made.set(question, (fields = labelFields(question)));
+  return operation === chatCompletions ? fields.chat : fields.text;
+}
+
+/** By so much the tokens that begin labels are raised above all others: e^100 times likelier, with their ratios kept. */
+const bias = 100;
+
+/** More tokens than this at one position are not asked for. */
+const mostTokens = 1000;
+
+/**
+ * How llama-server is asked for labels. Its log-probabilities are those of the whole vocabulary, and what a general model
+ * thinks of a label may be thousands of tokens down the list. So the labels' own tokens are raised by a bias, which the
+ * server's tokenizer knows, and the probabilities after sampling, with nothing but temperature 1 in the sampler's chain, are
+ * those of the labels' tokens, renormalised: softmax(z + b) over tokens with one b is softmax(z) over these tokens.
+ */
+function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
+  const spaced = names.map((name) => ` ${name}`);
+  const raised = [...tokens, ...names, ...spaced].map((text) => [text, bias]);
+  const literals = [
+    ...tokens.map(gbnfString),
+    ...(names.length > 0 ? [`" "? (${names.map(gbnfString).join(' | ')})`] : []),
+  ];
+  // A name may be of several tokens, each of which is raised.
+  const top = String(Math.min(mostTokens, tokens.length + names.length * 4 + 1));
+  const common = {
+    max_tokens: whole ? String(mostTokensOf([...tokens, ...spaced])) : '1',
+    temperature: '1',
+    samplers: '["temperature"]',
+    seed: '0',
+    logit_bias: JSON.stringify(raised),
+    post_sampling_probs: 'true',
+    ...(whole && { grammar: JSON.stringify(`root ::= ${literals.join(' | ')}`) }),
+  };
+  return { chat: { ...common, logprobs: 'true', top_logprobs: top }, text: { ...common, logprobs: top } };
 }
 
 /** A literal of llama.cpp's grammar language (grammars/README.md there). */

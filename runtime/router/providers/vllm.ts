@@ -1,7 +1,8 @@
-import type { LabelSet } from '../answers/labels.ts';
+import type { LabelQuestion } from '../confidence/label-set.ts';
 import { setMembers } from '../json/edit.ts';
-import { completions, embeddings } from '../operations.ts';
+import { completions, embeddings, type Operation } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
+import { mostTokensOf, oneLabel } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
 
 /** vLLM. It cancels what a client no longer waits for, streamed or not, so it is asked as the client asks. */
@@ -14,34 +15,38 @@ export const vllm: Dialect = {
     if (operation === embeddings) return { path, body: setMembers(raw, changes), streamed: false, usage: 'Running' };
     const options = stream ? withUsage(body) : undefined;
     if (options !== undefined) changes['stream_options'] = options;
-    if (labels) {
-      const text = operation === completions;
-      changes['structured_outputs'] = text ? choicesOf(labels).text : choicesOf(labels).chat;
-      // Its default of 16 tokens would cut a long label. No label has more tokens than bytes.
-      if (text && body['max_tokens'] === undefined) changes['max_tokens'] = String(labels.maxBytes + 1);
-    }
+    if (labels) Object.assign(changes, oneLabel(body, fieldsFor(labels, operation)));
     return { path, body: setMembers(raw, changes), streamed: stream, usage: 'Running' };
   },
 };
 
-/** `structured_outputs` of a label set, in JSON. */
-interface Choices {
-  chat: string;
-  /** For a text to be continued: models then begin a word with a space. */
-  text: string;
+/** The fields that ask for labels, in JSON. */
+interface LabelFields {
+  chat: Readonly<Record<string, string>>;
+  text: Readonly<Record<string, string>>;
 }
 
-const choices = new WeakMap<LabelSet, Choices>();
+const made = new WeakMap<LabelQuestion, LabelFields>();
 
-function choicesOf(labels: LabelSet): Choices {
-  let made = choices.get(labels);
-  if (!made) {
-    const names = [...labels.names];
-    made = {
-      chat: JSON.stringify({ choice: names }),
-      text: JSON.stringify({ choice: names.flatMap((name) => [name, ` ${name}`]) }),
-    };
-    choices.set(labels, made);
-  }
-  return made;
+function fieldsFor(question: LabelQuestion, operation: Operation): Readonly<Record<string, string>> {
+  let fields = made.get(question);
+  if (!fields) made.set(question, (fields = labelFields(question)));
+  return operation === completions ? fields.text : fields.chat;
+}
+
+/** vLLM's default of `--max-logprobs`: it refuses to tell more. */
+const mostTokens = '20';
+
+/** How vLLM is asked for labels: held to them, its log-probabilities are those of the tokens that may begin a label. */
+function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
+  const texts = [...tokens, ...names, ...names.map((name) => ` ${name}`)];
+  const common = {
+    structured_outputs: JSON.stringify({ choice: texts }),
+    max_tokens: whole ? String(mostTokensOf(texts)) : '1',
+    temperature: '0',
+  };
+  return {
+    chat: { ...common, logprobs: 'true', top_logprobs: mostTokens },
+    text: { ...common, logprobs: mostTokens },
+  };
 }

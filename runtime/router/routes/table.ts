@@ -1,5 +1,5 @@
 import type { Route, RouteBackend } from '../../../crds/route-table.ts';
-import { type LabelSet, labelSet } from '../answers/labels.ts';
+import { type LabelSet, labelSet } from '../confidence/label-set.ts';
 import type { CallableBackend, Dialect } from '../providers/dialect.ts';
 import { dialectOf } from '../providers/dialects.ts';
 
@@ -20,6 +20,8 @@ export interface Speaking {
   dialect: Dialect;
   /** The name by which the upstream knows the model, in JSON. */
   servedModel: string;
+  /** Log-probabilities are asked for: until the upstream has refused a request for no other reason. */
+  givesLogprobs: boolean;
   /** What `x-cadre-model` says: the SpecializedModel's name, or the provider's model. */
   modelName: string;
 }
@@ -112,7 +114,7 @@ function liveRoute({ route, created }: DatedRoute): LiveRoute {
     created,
     backends,
     fallback: route.fallback.flatMap((name) => byName.get(name) ?? []),
-    labels: route.output.labels && labelSet(route.output.labels),
+    labels: labelSet(route.output),
   };
 }
 
@@ -122,6 +124,7 @@ function speakingTo(backend: RouteBackend): Speaking | undefined {
     backend,
     dialect: dialectOf(backend),
     servedModel: JSON.stringify(backend.servedModel),
+    givesLogprobs: true,
     modelName: backend.kind === 'Model' ? backend.model : backend.servedModel,
   };
 }

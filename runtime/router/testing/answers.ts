@@ -91,3 +91,52 @@ export function llamaText(pieces: readonly string[]): string {
     usage,
   });
 }
+
+/** Probabilities of tokens at one position, the one that was said first. */
+export type Position = Readonly<Record<string, number>>;
+
+/** llama-server's stream of a chat whose tokens' probabilities were asked for after sampling. */
+export function llamaScored(...positions: readonly Position[]): string {
+  const [opening, ...rest] = llamaChunks(
+    positions.map((position) => Object.keys(position)[0] ?? ''),
+    'length',
+  );
+  const scored = rest.map((chunk, at) => {
+    const position = positions[at];
+    if (!position) return chunk;
+    const entries = Object.entries(position).map(([token, prob], id) => ({
+      id,
+      token,
+      bytes: [...Buffer.from(token)],
+      prob,
+    }));
+    const content = [Object.assign({ top_probs: entries.toSorted((a, b) => b.prob - a.prob) }, entries[0])];
+    return Object.assign({}, chunk, { choices: chunk.choices.map((choice) => ({ ...choice, logprobs: { content } })) });
+  });
+  return events(opening, ...scored);
+}
+
+/** A chat's answer in one piece with log-probabilities, as vLLM and OpenAI give it. */
+export function scoredChat(content: string, ...positions: readonly Position[]) {
+  const answer = vllmChat(content);
+  const [choice] = answer.choices;
+  const logprobs = {
+    content: positions.map((position) => {
+      const entries = Object.entries(position).map(([token, p]) => ({ token, logprob: Math.log(p), bytes: null }));
+      return Object.assign({ top_logprobs: entries.toSorted((a, b) => b.logprob - a.logprob) }, entries[0]);
+    }),
+  };
+  return { ...answer, choices: [{ ...choice, logprobs }] };
+}
+
+/** vLLM's answer of a classification head, as measured on version 0.32. */
+export function classified(label: string, ...probs: readonly number[]) {
+  return {
+    id: 'classify-1',
+    object: 'list',
+    created: 1_760_000_000,
+    model: 'served',
+    data: [{ index: 0, label, probs, num_classes: probs.length }],
+    usage: { prompt_tokens: 12, total_tokens: 12, completion_tokens: 0, prompt_tokens_details: null },
+  };
+}

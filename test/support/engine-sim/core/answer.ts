@@ -17,6 +17,7 @@ export interface Ask {
 
 /** One token of an answer, with what the model thought of it and of others. */
 export interface Token {
+  /** Empty: the end of the answer, where it might have gone on. */
   text: string;
   /** Natural logarithm of its probability before any constraint. */
   logprob: number;
@@ -84,25 +85,41 @@ function likeliest(labels: string[], likely: number[]): string {
   return labels[likely.indexOf(Math.max(...likely))] as string;
 }
 
-/** The first token of a label carries the decision; its rest is nearly certain. */
+/**
+ * A label as greedy decoding says it: at each token the likeliest of those with which labels go on. So it need not be the
+ * likeliest label, as with real models.
+ */
 function labelTokens(prompt: string, labels: string[], seed: number): Token[] {
   const likely = belief(prompt, labels, seed);
-  const chosen = tokenize(likeliest(labels, likely));
-  const firsts = new Map<string, number>();
-  for (const [at, label] of labels.entries()) {
-    const first = tokenize(label)[0] ?? '';
-    firsts.set(first, (firsts.get(first) ?? 0) + (likely[at] ?? 0));
+  let left = labels.map((label, at) => ({ pieces: tokenize(label), p: likely[at] ?? 0 }));
+  const tokens: Token[] = [];
+  for (let at = 0; ; at++) {
+    const next = new Map<string, number>();
+    for (const { pieces, p } of left) next.set(pieces[at] ?? '', (next.get(pieces[at] ?? '') ?? 0) + p);
+    const text = likeliest([...next.keys()], [...next.values()]);
+    // Once no other label is left, its end is certain, and not told.
+    if (text === '' && next.size === 1) return tokens;
+    tokens.push(next.size === 1 ? sure(text) : chosenOf(text, next));
+    left = left.filter(({ pieces }) => (pieces[at] ?? '') === text);
+    if (text === '') return tokens;
   }
-  const allowed = [...firsts].map(([text, p]) => ({ text, logprob: Math.log(p * allowedMass), allowed: true }));
+}
+
+/** A position at which labels part: a model leaves them `allowedMass`, and others the rest. */
+function chosenOf(text: string, next: Map<string, number>): Token {
+  const total = [...next.values()].reduce((sum, p) => sum + p, 0);
+  const allowed = [...next].map(([one, p]) => ({
+    text: one,
+    logprob: Math.log((p / total) * allowedMass),
+    allowed: true,
+  }));
   const others = Array.from({ length: 40 }, (_, rank) => ({
     text: ` ${(words[rank % words.length] as string).slice(0, 5)}${rank < words.length ? '' : rank}`,
     logprob: Math.log((1 - allowedMass) * 0.5 ** (rank + 1)),
     allowed: false,
-  })).filter(({ text }) => !firsts.has(text));
+  })).filter((other) => !next.has(other.text));
   const alternatives = [...allowed, ...others].toSorted((a, b) => b.logprob - a.logprob);
-  const first = chosen[0] ?? '';
-  const logprob = allowed.find(({ text }) => text === first)?.logprob ?? 0;
-  return [{ text: first, logprob, alternatives }, ...chosen.slice(1).map((piece) => sure(piece))];
+  return { text, logprob: alternatives.find((one) => one.text === text)?.logprob ?? 0, alternatives };
 }
 
 function sure(text: string): Token {

@@ -17,6 +17,8 @@ export interface Generation {
   /** How many alternatives to tell; undefined: no logprobs. */
   logprobs: number | undefined;
   constraint: Constraint | undefined;
+  /** Tell probabilities after sampling, of what the constraint or the bias allows, in place of logarithms of all. */
+  afterSampling?: boolean;
 }
 
 /** The prompt that a chat template makes of messages, in the manner of ChatML. */

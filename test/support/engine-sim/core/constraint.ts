@@ -9,13 +9,23 @@ export class ConstraintError extends Error {
 export type Constraint = { kind: 'Labels'; labels: string[] } | { kind: 'Json'; schema: unknown };
 
 /**
- * The alternatives of a GBNF grammar whose root is a choice of literals: all that a label set needs. Other grammars are
- * beyond this simulator, and it says so rather than to answer something unconstrained.
+ * The alternatives of a GBNF grammar whose root is a choice of literals, of which a last group may begin with a space:
+ * all that a label set needs. Other grammars are beyond this simulator, and it says so rather than to answer something
+ * unconstrained.
  */
 export function labelsOfGrammar(grammar: string): string[] {
   const rule = /^\s*root\s*::=\s*(.*?)\s*$/s.exec(grammar)?.[1];
   if (rule === undefined) throw new ConstraintError('failed to parse grammar');
-  const inner = /^\((.*)\)$/s.exec(rule)?.[1] ?? rule;
+  const spaced = /^((?:"(?:[^"\\]|\\.)*" \| )*)" "\? \((.*)\)$/s.exec(rule);
+  if (spaced) {
+    const exact = (spaced[1] ?? '').replace(/ \| $/, '');
+    const names = choiceOf(spaced[2] ?? '');
+    return [...(exact === '' ? [] : choiceOf(exact)), ...names, ...names.map((name) => ` ${name}`)];
+  }
+  return choiceOf(/^\((.*)\)$/s.exec(rule)?.[1] ?? rule);
+}
+
+function choiceOf(inner: string): string[] {
   const literal = /"((?:[^"\\]|\\.)*)"/gy;
   const labels: string[] = [];
   for (let at = 0; ; ) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { commonFields, type Generation, logprobsAsked, renderChat } from '../core/ask.ts';
-import { type Constraint, ConstraintError, constraintOfFormat, labelsOfGrammar, valueFor } from '../core/constraint.ts';
+import { commonFields, type Generation, logprobsAsked } from '../core/ask.ts';
+import { type Constraint, ConstraintError } from '../core/constraint.ts';
 import { embed, encoded, textsOf } from '../core/embedding.ts';
 import { FlagError, numberFlag, parseFlags, textFlag } from '../core/flags.ts';
 import { generate } from '../core/generate.ts';
@@ -11,6 +11,7 @@ import { asText, tokenId, tokenize } from '../core/text.ts';
 import type { Dialect, Host } from './dialect.ts';
 import { llamaFlags } from './llama-flags.ts';
 import { llamaMetrics } from './llama-metrics.ts';
+import { chatPrompts, completionPrompts, constraintOf, raisedBy } from './llama-requests.ts';
 import { llamaWording } from './llama-wording.ts';
 
 const dimensions = 576;
@@ -145,7 +146,9 @@ export function llamaCpp(args: string[], host: Host): Dialect {
       ...commonFields(body),
       maxTokens: typeof limit === 'number' && limit >= 0 ? limit : undefined,
       logprobs: logprobsAsked(api, body),
-      constraint,
+      // At a temperature above 0, what is sampled after a strong bias is one of the raised texts.
+      constraint: constraint ?? raisedBy(body),
+      afterSampling: body['post_sampling_probs'] === true,
     };
     await generate({
       exchange,
@@ -232,39 +235,6 @@ function authorized({ request }: Exchange, keys: string[]): boolean {
   const { authorization, 'x-api-key': apiKey } = request.headers;
   const given = authorization?.replace(/^Bearer /, '') ?? apiKey;
   return typeof given === 'string' && keys.includes(given);
-}
-
-function chatPrompts({ messages, tools, grammar }: Record<string, unknown>): string[] | string {
-  if (messages === undefined) return "'messages' is required";
-  if (!Array.isArray(messages)) return "Expected 'messages' to be an array";
-  if (tools !== undefined && grammar !== undefined) return 'Cannot use custom grammar constraints with tools.';
-  return [renderChat(messages)];
-}
-
-function completionPrompts({ prompt }: Record<string, unknown>): string[] | string {
-  if (prompt === undefined) return "[json.exception.out_of_range.403] key 'prompt' not found";
-  return Array.isArray(prompt) && prompt.every((one) => typeof one === 'string') ? prompt : [asText(prompt)];
-}
-
-/** A schema wins over a grammar, silently. */
-function constraintOf(body: Record<string, unknown>): Constraint | undefined {
-  const { grammar, response_format: format, json_schema: schema } = body;
-  const json = constraintOfFormat(format) ?? (schema === undefined ? undefined : { kind: 'Json' as const, schema });
-  if (json?.kind === 'Json') {
-    try {
-      valueFor(json.schema, '', (labels) => labels[0] ?? '');
-    } catch (error) {
-      if (error instanceof ConstraintError) throw new ConstraintError(`JSON schema error at #: ${error.message}`);
-      throw error;
-    }
-  }
-  if (json || typeof grammar !== 'string' || grammar === '') return json;
-  try {
-    return { kind: 'Labels', labels: labelsOfGrammar(grammar) };
-  } catch (error) {
-    if (error instanceof ConstraintError) throw new ConstraintError(`Failed to initialize samplers: ${error.message}`);
-    throw error;
-  }
 }
 
 function modelList(alias: string, context: number, trained: number): object {

@@ -10,10 +10,11 @@ export function llamaWording(generation: Generation, model: string, id: string):
   const tail = { created, model, system_fingerprint: 'b11669-Debian', id };
   const object = chat ? 'chat.completion' : 'text_completion';
   const chunkObject = chat ? 'chat.completion.chunk' : 'text_completion';
+  const told = generation.afterSampling === true ? tokenProbs : tokenLogprobs;
   const logprobs = (tokens: Token[]) =>
     generation.logprobs === undefined
       ? undefined
-      : { content: tokens.map((token) => tokenLogprobs(token, generation.logprobs ?? 0)) };
+      : { content: tokens.map((token) => told(token, generation.logprobs ?? 0)) };
   const chunk = (choice: object, more: object = {}) => ({ choices: [choice], ...tail, object: chunkObject, ...more });
   return {
     whole(choices: Choice[], usage: Usage) {
@@ -72,6 +73,21 @@ function tokenLogprobs(token: Token, top: number): object {
     logprob,
   });
   return { ...entry(token), top_logprobs: token.alternatives.slice(0, top).map(entry) };
+}
+
+/** After sampling at temperature 1: of what a bias has raised, and next to nothing of the others. */
+function tokenProbs(token: Token, top: number): object {
+  const raised = token.alternatives.filter(({ allowed }) => allowed);
+  const sum = raised.reduce((total, { logprob }) => total + Math.exp(logprob), 0);
+  const entry = (text: string, prob: number) => ({ id: tokenId(text), token: text, bytes: bytesOf(text), prob });
+  const probs = token.alternatives.map(({ text, logprob, allowed }) =>
+    entry(text, (Math.exp(logprob) / sum) * (allowed ? 1 : 1e-40)),
+  );
+  const ranked = probs.toSorted((a, b) => b.prob - a.prob);
+  return {
+    ...(probs.find((one) => one.token === token.text) ?? entry(token.text, 1)),
+    top_probs: ranked.slice(0, top),
+  };
 }
 
 function usageOf({ completionTokens, promptTokens, cachedTokens }: Usage): object {

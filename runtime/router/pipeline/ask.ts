@@ -1,0 +1,63 @@
+import type { AnswerReader } from '../answers/reader.ts';
+import { Call } from '../providers/call.ts';
+import type { CallableBackend, UpstreamRequest } from '../providers/dialect.ts';
+import { clientGone, type Failure, type FailureReason } from '../providers/failure.ts';
+import { type Attempt, type Exchange, set } from './exchange.ts';
+
+/** What tells of the endpoint more than of the request: others are asked for a while. */
+const endpointFaults: ReadonlySet<string> = new Set<FailureReason>([
+  'ConnectFailed',
+  'Reset',
+  'ServerError',
+  'Overloaded',
+  'Interrupted',
+]);
+
+/**
+ * Sends one request to the attempt's upstream and has the answer read. Resolves with the failure, where it came to
+ * nothing. `early`: the answer begins long before it ends, or is short.
+ */
+export async function ask(
+  exchange: Exchange,
+  attempt: Attempt,
+  asked: UpstreamRequest,
+  reader: AnswerReader,
+  early: boolean,
+): Promise<Failure | undefined> {
+  const upstream = set(attempt.upstream, 'upstream');
+  const { timeouts } = set(exchange.route, 'route').route;
+  const { backend } = set(attempt.backend.speaking, 'way to call the backend');
+  const call = new Call({
+    upstream,
+    backend: backend.name,
+    path: asked.path,
+    headers: headersFor(exchange, backend),
+    body: asked.body,
+    reader,
+    // A long answer in one piece begins when it ends: only `total` can judge it.
+    firstByteMs: early ? timeouts.firstByteMs : undefined,
+    idleMs: timeouts.idleMs,
+    totalMs: timeouts.totalMs,
+    totalAt: exchange.deadline,
+    onHead: () => upstream.answered(),
+  });
+  exchange.call = call;
+  upstream.inFlight++;
+  try {
+    const failure = exchange.gone ? clientGone : await call.start().done;
+    if (call.cause) attempt.cause = call.cause;
+    if (failure && endpointFaults.has(failure.reason)) upstream.failed(Date.now());
+    return failure;
+  } finally {
+    upstream.inFlight--;
+    exchange.call = undefined;
+  }
+}
+
+/** Nothing that a client sent goes upstream but the body, and to an engine the id of the request. */
+function headersFor({ id }: Exchange, backend: CallableBackend): string[] {
+  if (backend.kind === 'Model') return ['content-type', 'application/json', 'x-request-id', id];
+  const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cadre'];
+  if (backend.apiKey !== undefined) headers.push('authorization', `Bearer ${backend.apiKey}`);
+  return headers;
+}

@@ -1,0 +1,72 @@
+import { setUsage } from '../answers/document.ts';
+import { WholeAnswer } from '../answers/whole.ts';
+import { verdictOf } from '../confidence/estimate.ts';
+import { indexOfLargest } from '../confidence/label-probabilities.ts';
+import type { LabelSet } from '../confidence/label-set.ts';
+import {
+  asAnswer,
+  type Classification,
+  type ClassifierBackend,
+  classifyRequest,
+  readClassifications,
+} from '../providers/classifier.ts';
+import { invalidAnswer, otherLabels } from '../providers/failure.ts';
+import { ask } from './ask.ts';
+import type { Attempt, Exchange } from './exchange.ts';
+import type { Labelled, LabelVerdict } from './send-label.ts';
+
+/** Asks a model with a classification head. Without labels in the policy, the model's own are the answers. */
+export async function classify(
+  exchange: Exchange,
+  attempt: Attempt,
+  backend: ClassifierBackend,
+  labels: LabelSet | undefined,
+): Promise<Labelled> {
+  const { operation, body } = exchange;
+  const { name } = attempt.backend;
+  const reader = new WholeAnswer({ backend: name, interruptedReason: undefined, text: false });
+  const failure = await ask(exchange, attempt, classifyRequest(operation, body, backend), reader, true);
+  if (failure) return { failure };
+  const { document, usage } = reader;
+  const classifications = document && readClassifications(document);
+  if (!document || !classifications)
+    return { failure: invalidAnswer(name, 'sent an answer that is no classification') };
+  const verdicts: LabelVerdict[] = [];
+  for (const one of classifications) {
+    const verdict = labels ? verdictAmong(one, labels) : ownVerdict(one);
+    if (typeof verdict === 'string') return { failure: otherLabels(name, verdict) };
+    verdicts.push(verdict);
+  }
+  const answer = asAnswer(
+    document,
+    operation,
+    verdicts.map(({ label }) => label),
+  );
+  if (usage) setUsage(answer, usage);
+  return { document: answer, verdicts, usage };
+}
+
+function ownVerdict({ label, probabilities }: Classification): LabelVerdict {
+  const answer = indexOfLargest(probabilities);
+  return { answer, label, confidence: probabilities[answer] };
+}
+
+/** Names that a model without names of its own gives its classes. */
+const unnamed = /^LABEL_[0-9]+$/;
+
+/** The verdict by the policy's labels, which stand for the model's classes in their order; else why they can't. */
+function verdictAmong({ label, probabilities }: Classification, set: LabelSet): LabelVerdict | string {
+  const { labels } = set.trained;
+  if (probabilities.length !== labels.length)
+    return `has ${probabilities.length} classes, and the policy has ${labels.length} labels`;
+  const name = labels[indexOfLargest(probabilities)]?.name;
+  if (name !== label && !unnamed.test(label))
+    return `calls a class "${label}" that is "${name}" in the order of the policy's labels`;
+  const estimate = {
+    probabilities: Float64Array.from(probabilities),
+    seen: new Uint8Array(labels.length).fill(1),
+    shared: [],
+  };
+  const verdict = verdictOf(estimate, set.trained, set);
+  return { ...verdict, label: set.answers[verdict.answer] as string };
+}
