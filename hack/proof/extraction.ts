@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cacheDir, type Log } from '../cache.ts';
+import { cacheDir, type Log, sha256File } from '../cache.ts';
 import { elapsed } from '../command.ts';
+import { ensureLlamaServer } from '../engines/llama-server.ts';
 import { ensureModels } from '../engines/models.ts';
 import { digest, inFile } from './answers.ts';
 import { askAll } from './extraction/ask.ts';
+import { type ExtractionReport, reportTable, withFigures } from './extraction/report.ts';
 import { extractByRules } from './extraction/rules.ts';
-import { type Answer, type ExtractionFigures, scoreAnswers } from './extraction/score.ts';
+import { type Answer, scoreAnswers } from './extraction/score.ts';
 import {
   type ExtractionTask,
   exampleFolder,
@@ -18,9 +20,6 @@ import {
   readTask,
 } from './extraction/task.ts';
 import { serve } from './serve.ts';
-
-/** Figures by who answered and whether the schema was a grammar, e.g. `specialist, schema`. */
-export type ExtractionReport = Record<string, ExtractionFigures>;
 
 export interface ExtractionEvaluation {
   /** A LoRA adapter in GGUF; absent: only the base model is asked. */
@@ -41,17 +40,31 @@ export async function evaluateExtraction(options: ExtractionEvaluation): Promise
   const { adapter, split, limit, baseLimit = 100, log } = options;
   const task = await readTask();
   const messages = task[split].slice(0, limit);
-  const report: ExtractionReport = { rules: scoreAnswers(messages, messages.map(answerByRules), task.parse) };
+  const { smollm2 } = await ensureModels(log);
+  const { version } = await ensureLlamaServer(log);
+  const figures: Figures = { rules: scoreAnswers(messages, messages.map(answerByRules), task.parse) };
   if (baseLimit > 0) {
     const asPrompt = ({ text }: OrderMessage): string => fewShotPrompt(text, task.shots);
     const some = messages.slice(0, baseLimit);
-    Object.assign(report, await askBothWays({ name: 'base', task, messages: some, asPrompt, stop: ['\n'], log }));
+    Object.assign(
+      figures,
+      await askBothWays({ model: smollm2, name: 'base', task, messages: some, asPrompt, stop: ['\n'], log }),
+    );
   }
   if (adapter !== undefined) {
     const asPrompt = ({ text }: OrderMessage): string => prompt(text);
-    Object.assign(report, await askBothWays({ name: 'specialist', adapter, task, messages, asPrompt, log }));
+    Object.assign(
+      figures,
+      await askBothWays({ model: smollm2, name: 'specialist', adapter, task, messages, asPrompt, log }),
+    );
   }
-  return report;
+  return {
+    split,
+    llamaServer: version,
+    model: await sha256File(smollm2),
+    ...(adapter === undefined ? {} : { adapter: await sha256File(adapter) }),
+    figures,
+  };
 }
 
 function answerByRules({ text }: OrderMessage): Answer {
@@ -61,7 +74,11 @@ function answerByRules({ text }: OrderMessage): Answer {
   return { text: answer, tokens: [], truncated: false, milliseconds, promptTokens: 0, completionTokens: 0 };
 }
 
-interface Asked {
+type Figures = ExtractionReport['figures'];
+
+/** Who is asked what, with the schema as a grammar and without. */
+interface Asking {
+  model: string;
   name: string;
   adapter?: string;
   task: ExtractionTask;
@@ -71,11 +88,11 @@ interface Asked {
   log: Log;
 }
 
-async function askBothWays({ name, adapter, task, messages, asPrompt, stop, log }: Asked): Promise<ExtractionReport> {
-  const { smollm2 } = await ensureModels(log);
-  await using engine = await serve({ model: smollm2, adapter, log });
+async function askBothWays(asking: Asking): Promise<Figures> {
+  const { model, name, adapter, task, messages, asPrompt, stop, log } = asking;
+  await using engine = await serve({ model, adapter, log });
   const store = await inFile<Answer>(cacheDir('proof', `extraction-${digest(engine.identity)}.jsonl`));
-  const report: ExtractionReport = {};
+  const figures: Figures = {};
   for (const way of ['free', 'schema'] as const) {
     const began = Date.now();
     const answers = await askAll(messages.map(asPrompt), {
@@ -89,39 +106,13 @@ async function askBothWays({ name, adapter, task, messages, asPrompt, stop, log 
         log(`${name}, ${way}: ${done} of ${messages.length} messages (${elapsed(began)}, about ${left} s left)`);
       },
     });
-    report[`${name}, ${way}`] = scoreAnswers(messages, answers, task.parse);
+    figures[`${name}, ${way}`] = scoreAnswers(messages, answers, task.parse);
   }
-  return report;
+  return figures;
 }
 
-/** The report as a table, in percent. */
-export function reportTable(report: ExtractionReport): string {
-  const percent = (value: number): string => (value * 100).toFixed(1);
-  const share = ({ value, low, high }: { value: number; low: number; high: number }): string =>
-    `${percent(value)} (${percent(low)}–${percent(high)})`;
-  const rows: [string, (figures: ExtractionFigures) => string][] = [
-    ['valid JSON', ({ valid }) => share(valid)],
-    ['whole record', ({ records }) => share(records)],
-    ...(['order', 'amount', 'currency', 'date', 'issue'] as const).map(
-      (name): [string, (figures: ExtractionFigures) => string] => [`\`${name}\``, ({ fields }) => share(fields[name])],
-    ),
-    ['record wrong at 90 % coverage', ({ recordRisk }) => share(recordRisk.riskAt['90'] as never)],
-    ['record wrong at 70 % coverage', ({ recordRisk }) => share(recordRisk.riskAt['70'] as never)],
-    ['ms a message', ({ meanMilliseconds }) => meanMilliseconds.toFixed(0)],
-    [
-      'tokens a message, in and out',
-      ({ meanPromptTokens, meanCompletionTokens }) =>
-        `${meanPromptTokens.toFixed(0)} + ${meanCompletionTokens.toFixed(0)}`,
-    ],
-  ];
-  const names = Object.keys(report);
-  return [
-    `| | ${names.join(' | ')} |`,
-    `| --- |${' ---: |'.repeat(names.length)}`,
-    ...rows.map(([row, cell]) => `| ${row} | ${Object.values(report).map(cell).join(' | ')} |`),
-  ].join('\n');
-}
-
+// `node hack/proof/extraction.ts [--split test] [--limit 500] [--base 100] [--adapter FILE] [--write]`; `--write` keeps the
+// figures beside the adapter and in its model card.
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
@@ -129,7 +120,7 @@ if (import.meta.main) {
       split: { type: 'string' },
       limit: { type: 'string' },
       base: { type: 'string', default: '100' },
-      out: { type: 'string' },
+      write: { type: 'boolean', default: false },
     },
   });
   const own = join(exampleFolder, 'adapter.gguf');
@@ -141,6 +132,10 @@ if (import.meta.main) {
     baseLimit: Number(values.base),
     log: (line) => console.error(`${elapsed(began).padStart(10)}  ${line}`),
   });
-  if (values.out !== undefined) await writeFile(values.out, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (values.write) {
+    const card = join(exampleFolder, 'MODEL_CARD.md');
+    await writeFile(join(exampleFolder, 'figures.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+    await writeFile(card, withFigures(await readFile(card, 'utf8'), report));
+  }
   console.log(reportTable(report));
 }

@@ -91,15 +91,15 @@ describe('the score of extraction', () => {
     const [first, second, third] = right as [Answer, Answer, Answer];
     const doubtful = answering(third.text.replace('wrong', 'late'), 0.3);
     const figures = scoreAnswers(messages, [first, second, doubtful], task.parse);
-    expect(figures.recordRisk.riskAt['70']).toMatchObject({ successes: 0, n: 2 });
-    expect(figures.fieldRisk.issue.riskAt['70']).toMatchObject({ successes: 0, n: 2 });
-    expect(figures.recordRisk.area).toBeCloseTo((0 + 0 + 1 / 3) / 3);
+    expect(figures.recordRisk?.riskAt['70']).toMatchObject({ successes: 0, n: 2 });
+    expect(figures.fieldRisk?.issue.riskAt['70']).toMatchObject({ successes: 0, n: 2 });
+    expect(figures.recordRisk?.area).toBeCloseTo((0 + 0 + 1 / 3) / 3);
   });
 
   it('takes an answer without probabilities for the least certain', () => {
     const [first, second, third] = right as [Answer, Answer, Answer];
     const silent = { ...third, text: third.text.replace('wrong', 'late'), tokens: [] };
     const figures = scoreAnswers(messages, [first, second, silent], task.parse);
-    expect(figures.recordRisk.riskAt['70']).toMatchObject({ successes: 0, n: 2 });
+    expect(figures.recordRisk?.riskAt['70']).toMatchObject({ successes: 0, n: 2 });
   });
 });

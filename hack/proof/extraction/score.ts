@@ -31,11 +31,10 @@ export interface ExtractionFigures {
   records: Proportion;
   /** An answer that is not valid has every field wrong. */
   fields: Record<FieldName, Proportion>;
-  /** By the confidence of each field. */
-  fieldRisk: Record<FieldName, SelectiveRisk>;
+  /** By the confidence of each field; absent where nothing is known of it. */
+  fieldRisk?: Record<FieldName, SelectiveRisk>;
   /** By the least confidence of the fields. */
-  recordRisk: SelectiveRisk;
-  meanMilliseconds: number;
+  recordRisk?: SelectiveRisk;
   meanPromptTokens: number;
   meanCompletionTokens: number;
 }
@@ -79,9 +78,9 @@ export function scoreAnswers(
     valid: proportion(valid, answers.length),
     records: correctShare(records),
     fields: forFields(correctShare),
-    fieldRisk: forFields(selectiveRisk),
-    recordRisk: selectiveRisk(records),
-    meanMilliseconds: mean(({ milliseconds }) => milliseconds),
+    ...(records.some(({ confidence }) => confidence > unknown)
+      ? { fieldRisk: forFields(selectiveRisk), recordRisk: selectiveRisk(records) }
+      : {}),
     meanPromptTokens: mean(({ promptTokens }) => promptTokens),
     meanCompletionTokens: mean(({ completionTokens }) => completionTokens),
   };
