@@ -1,11 +1,11 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { Distribution, registerHistogram } from './distribution.ts';
+import { Distribution, durationBuckets, registerHistogram } from './distribution.ts';
 
 describe('a histogram', () => {
   it('tells how many values were at most each bound, their sum and count', async () => {
     const registry = new Registry();
-    const distribution = new Distribution();
+    const distribution = new Distribution(durationBuckets);
     for (const seconds of [0.001, 0.005, 0.006, 500]) distribution.observe(seconds);
     registerHistogram({
       name: 'took_seconds',

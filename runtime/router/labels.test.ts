@@ -41,6 +41,8 @@ describe('a label', () => {
       { index: 0, message: { role: 'assistant', content: 'billing' }, logprobs: null, finish_reason: 'stop' },
     ]);
     expect(reply.headers['x-cadre-confidence']).toBe('0.6000');
+    expect(router.logged()).toContain('"confidence":0.6');
+    expect(await router.metric('cadre_router_confidence', { policy: 'support/triage', le: '+Inf' })).toBe(1);
     expect(reply.json.usage).toMatchObject({ prompt_tokens: 12, completion_tokens: 3 });
     expect(engine.last.body).toMatchObject({
       max_tokens: 1,
@@ -111,6 +113,7 @@ describe('a label', () => {
     const reply = await router.post('/v1/completions', { model: 'triage', prompt: 'x' });
     expect(reply.json.choices[0].text).toBe('billing');
     expect(reply.headers).not.toHaveProperty('x-cadre-confidence');
+    expect(await router.metric('cadre_router_confidence_unknown_total', { backend: 'small' })).toBe(1);
     engine.script = stream(llamaStream(['refund "now"']));
     expect((await router.post(chat, ask())).json.choices[0].message.content).toBe('refund "now"');
   });

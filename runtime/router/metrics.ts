@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { TokenUsage } from './answers/document.ts';
-import { Distribution, registerHistogram } from './distribution.ts';
+import { Distribution, durationBuckets, probabilityBuckets, registerHistogram } from './distribution.ts';
 import type { FailureReason } from './providers/failure.ts';
 
 /** What is counted of one backend of one policy; no policy where none was found, no backend where none was asked. */
@@ -12,6 +12,9 @@ export interface BackendSeries {
   duration: Distribution;
   /** Of streams. */
   firstByte: Distribution;
+  /** Of answers that are labels, and of how many of these it is unknown. */
+  confidence: Distribution;
+  unknownConfidence: number;
 }
 
 /**
@@ -122,6 +125,23 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     registry,
     collect: distributions(({ firstByte }) => firstByte),
   });
+  registerHistogram({
+    name: 'cadre_router_confidence',
+    help: 'Probability of the labels that were answered, after the temperature.',
+    registry,
+    collect: distributions(({ confidence }) => confidence),
+  });
+  void new Counter({
+    name: 'cadre_router_confidence_unknown_total',
+    help: 'Labels that were answered without knowing their probability.',
+    labelNames: ['policy', 'backend'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, series } of all())
+        if (series.unknownConfidence > 0) this.inc(labels, series.unknownConfidence);
+    },
+  });
   return metrics;
 }
 
@@ -130,7 +150,9 @@ function newSeries(): BackendSeries {
     requests: new Map(),
     attempts: new Map(),
     tokens: { prompt: 0, completion: 0, cached: 0, reasoning: 0 },
-    duration: new Distribution(),
-    firstByte: new Distribution(),
+    duration: new Distribution(durationBuckets),
+    firstByte: new Distribution(durationBuckets),
+    confidence: new Distribution(probabilityBuckets),
+    unknownConfidence: 0,
   };
 }

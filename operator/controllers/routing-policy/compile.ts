@@ -245,7 +245,7 @@ function classification({ spec: { task, engine, model } }: SpecializedModel): Pi
   const isSet = ([flag, value]: readonly [string, string]): boolean =>
     args.includes(`${flag}=${value}`) || args.some((arg, at) => arg === flag && args[at + 1] === value);
   if (task !== 'Classification' || engine.type !== 'VLLM' || !classifying.some(isSet)) return {};
-  return { classify: 'promptTemplate' in model ? 'Messages' : 'Text' };
+  return { classify: model.promptTemplate ? 'Messages' : 'Text' };
 }
 
 function compileOutput(output: RoutingPolicy['spec']['output']): Route['output'] {

@@ -113,10 +113,9 @@ export function verdictOf(estimate: Estimate, { answerOf }: SpokenLabels, { answ
   const probabilities = estimate.probabilities.slice();
   spreadShared(probabilities, estimate.shared);
   const calibrated = withTemperature(probabilities, temperature);
-  const seen = estimate.seen.slice();
   const sums = sumGroups(calibrated, answerOf, answers.length);
   const evidence = sumGroups(
-    calibrated.map((p, label) => (seen[label] === 1 ? p : 0)),
+    calibrated.map((p, label) => (estimate.seen[label] === 1 ? p : 0)),
     answerOf,
     answers.length,
   );

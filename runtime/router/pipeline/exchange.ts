@@ -75,8 +75,8 @@ export interface Exchange {
   firstByteAt: number;
   /** send: tokens of the answer that was given. */
   usage: TokenUsage | undefined;
-  /** send: probability of the label that was answered, in [0, 1]; undefined: unknown, or the answer is no label. */
-  confidence: number | undefined;
+  /** send: probability of the label that was answered, in [0, 1]; undefined: the answer is no label. */
+  confidence: number | 'Unknown' | undefined;
   /** What the client was told: an HTTP status, 499 for one that left, 0 before. */
   status: number;
 }

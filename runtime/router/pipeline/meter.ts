@@ -4,7 +4,7 @@ import type { Exchange, RouterContext } from './exchange.ts';
 
 /** Counts a request that has come to its end, and logs it if it is in the sample. Never a prompt, never a key. */
 export function meter(exchange: Exchange, { metrics, log, config, random }: RouterContext): void {
-  const { operation, status, usage, attempts, startedAt, firstByteAt, stream } = exchange;
+  const { operation, status, usage, confidence, attempts, startedAt, firstByteAt, stream } = exchange;
   const policy = exchange.route?.longName ?? '';
   const last = attempts.at(-1);
   const backend = last?.backend.name ?? '';
@@ -16,6 +16,8 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   if (stream && firstByteAt > 0) series.firstByte.observe((firstByteAt - startedAt) / 1000);
   for (const attempt of attempts)
     count(metrics.series(policy, attempt.backend.name).attempts, attempt.failure?.reason ?? 'Answered');
+  if (confidence === 'Unknown') series.unknownConfidence++;
+  else if (confidence !== undefined) series.confidence.observe(confidence);
   if (usage) {
     series.tokens.prompt += usage.prompt;
     series.tokens.completion += usage.completion;
@@ -35,6 +37,7 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
     backend,
     seconds: Math.round(seconds * 1e4) / 1e4,
     tokens: usage,
+    confidence: typeof confidence === 'number' ? Math.round(confidence * 1e4) / 1e4 : confidence,
     attempts: attempts.length > 1 || failed ? attempts.map(describe) : undefined,
   };
   if (failed) log.warn(entry, 'request failed');

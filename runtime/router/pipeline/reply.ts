@@ -108,7 +108,8 @@ function begin(exchange: Exchange, { backend }: Attempt, stream: boolean, length
     'x-cadre-model',
     headerValue(backend.speaking?.modelName ?? ''),
   ];
-  if (exchange.confidence !== undefined) headers.push('x-cadre-confidence', exchange.confidence.toFixed(4));
+  const { confidence } = exchange;
+  if (typeof confidence === 'number') headers.push('x-cadre-confidence', confidence.toFixed(4));
   if (length !== undefined) headers.push('content-length', String(length));
   // Proxies on the way must not collect a stream.
   if (stream) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');

@@ -50,11 +50,7 @@ export async function sendLabel(
   if (found.failure) return found.failure;
   const { document, verdicts, usage } = found;
   exchange.usage = usage;
-  exchange.confidence = verdicts.reduce<number | undefined>(
-    (least, { confidence }) =>
-      least === undefined || confidence === undefined ? undefined : Math.min(least, confidence),
-    1,
-  );
+  exchange.confidence = lowest(verdicts);
   const wanted = wantedLogprobs(exchange.body, exchange.operation === chatCompletions);
   const choices = document.choices.map((choice, at) =>
     withLabel(withLogprobs(choice, wanted), (verdicts[at] as { label: string }).label),
@@ -66,6 +62,12 @@ export async function sendLabel(
     { ...document, choices: isProvider ? choices : copied(choices, copies) },
     context,
   );
+}
+
+/** Of several choices, the one that is least sure. */
+function lowest(verdicts: readonly Verdict[]): number | 'Unknown' {
+  const known = verdicts.flatMap(({ confidence }) => confidence ?? []);
+  return known.length === verdicts.length ? Math.min(...known) : 'Unknown';
 }
 
 /** `n` of the request: an engine is asked for one answer, as all of them are the likeliest label. */
