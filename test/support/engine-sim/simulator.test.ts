@@ -1,4 +1,8 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { vllm } from '../../../operator/engines/vllm.ts';
+import { temporaryFolder } from '../../../process/testing/temporary-folder.ts';
 import { untilSeen } from '../../../process/testing/waiting.ts';
 import { type Answer, getText, openStream, post } from '../engine-client.ts';
 import { untilHealthy } from '../engine-process.ts';
@@ -34,6 +38,23 @@ describe('the simulated model', () => {
       probs: [expect.any(Number), expect.any(Number), expect.any(Number)],
     });
     expect((await post(sim, '/v1/chat/completions', { messages: [] })).status).toBe(404);
+  });
+
+  it('of vLLM answers to an adapter by its own name, as it is started for a model with one', async () => {
+    await using folder = await temporaryFolder('peft');
+    await writeFile(join(folder.path, 'adapter_config.json'), '{}');
+    const { args } = vllm.container({
+      servedName: 'triage',
+      modelPath: '',
+      adapterPath: folder.path,
+      spec: { task: 'Generation', model: { uri: 'pvc://a/b' }, engine: { type: 'VLLM' }, replicas: 1 },
+    });
+    const ofAdapter = args.slice(args.indexOf('--enable-lora'));
+    await using sim = await startEngineSim({ engine: 'VLLM', model: 'triage-base', args: ofAdapter });
+    await untilHealthy(sim);
+    const ask = (model: string) => post(sim, '/v1/completions', { model, prompt: 'Hello', max_tokens: 2 });
+    expect((await ask('triage')).body).toMatchObject({ model: 'triage' });
+    expect((await ask('other')).status).toBe(404);
   });
 
   it.each([

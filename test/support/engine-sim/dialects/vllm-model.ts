@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FlagError } from '../core/flags.ts';
+import { FlagError, type Flags, textFlag } from '../core/flags.ts';
 
 /** What vLLM reads of a model's folder before anything else. */
 export interface ModelFolder {
@@ -27,4 +27,26 @@ export function readModelFolder(folder: string): ModelFolder {
       : {}),
     ...(typeof context === 'number' ? { context } : {}),
   };
+}
+
+/** The adapter of `--lora-modules`, whose folder must be one. It is served beside the base, by its own name. */
+export function adapterOf(flags: Flags): { name: string; path: string } | undefined {
+  const given = textFlag(flags, '--lora-modules');
+  if (given === undefined) return undefined;
+  if (flags.get('--enable-lora') !== true)
+    throw new FlagError('LoRA is not enabled. Use --enable-lora to enable LoRA.');
+  const [name = '', path = ''] = given.includes(',') ? fromJson(given) : given.split(/=(.*)/s);
+  if (!existsSync(join(path, 'adapter_config.json'))) {
+    throw new FlagError(`Loading lora ${name} failed: No adapter found for ${path}`);
+  }
+  return { name, path };
+}
+
+function fromJson(text: string): [string, string] {
+  try {
+    const { name, path } = JSON.parse(text) as { name: string; path: string };
+    return [name, path];
+  } catch {
+    throw new FlagError(`Invalid JSON format for --lora-modules: ${text}`);
+  }
 }

@@ -11,7 +11,7 @@ import { asText, tokenize } from '../core/text.ts';
 import type { Dialect, Host } from './dialect.ts';
 import { vllmFlags } from './vllm-flags.ts';
 import { VllmMetrics } from './vllm-metrics.ts';
-import { readModelFolder } from './vllm-model.ts';
+import { adapterOf, readModelFolder } from './vllm-model.ts';
 import { chatPrompts, completionPrompts, constraintOf, problemOf } from './vllm-requests.ts';
 import { vllmWording } from './vllm-wording.ts';
 
@@ -28,6 +28,8 @@ export function vllm(args: string[], host: Host): Dialect {
   const model = readModelFolder(modelPath);
   const { settings } = host;
   const name = textFlag(flags, '--served-model-name') ?? modelPath;
+  const adapter = adapterOf(flags);
+  const names = adapter ? [name, adapter.name] : [name];
   const context = numberFlag(flags, '--max-model-len', model.context ?? settings.modelContext);
   const queueCap = numberFlag(flags, '--max-num-queued-reqs', 0);
   const shutdownSeconds = numberFlag(flags, '--shutdown-timeout', 0);
@@ -88,17 +90,10 @@ export function vllm(args: string[], host: Host): Dialect {
     }),
     '/v1/models': get((exchange) => {
       const created = Math.floor(Date.now() / 1000);
-      const one = {
-        id: name,
-        object: 'model',
-        created,
-        owned_by: 'vllm',
-        root: modelPath,
-        parent: null,
-        max_model_len: context,
-        permission: [],
-      };
-      sendJson(exchange, 200, { object: 'list', data: [one] });
+      const common = { object: 'model', created, owned_by: 'vllm', permission: [] };
+      const base = { ...common, id: name, root: modelPath, parent: null, max_model_len: context };
+      const beside = adapter ? [{ ...common, id: adapter.name, root: adapter.path, parent: name }] : [];
+      sendJson(exchange, 200, { object: 'list', data: [base, ...beside] });
     }),
     '/tokenize': post((exchange) => {
       const body = parsed(exchange);
@@ -140,12 +135,12 @@ export function vllm(args: string[], host: Host): Dialect {
   }
 
   function checkedModel(exchange: Exchange, body: Record<string, unknown>): Record<string, unknown> | undefined {
-    if (body['model'] === undefined || body['model'] === name) return body;
+    if (body['model'] === undefined || names.some((one) => one === body['model'])) return body;
     refuse(
       exchange,
       404,
       'NotFoundError',
-      `The model \`${asText(body['model'])}\` does not exist. Valid aliases: ${name}.`,
+      `The model \`${asText(body['model'])}\` does not exist. Valid aliases: ${names.join(', ')}.`,
       'model',
     );
     return undefined;
@@ -195,7 +190,7 @@ export function vllm(args: string[], host: Host): Dialect {
       generation,
       wording: vllmWording(
         generation,
-        name,
+        names.find((one) => one === body['model']) ?? name,
         `${api === 'chat' ? 'chatcmpl' : 'cmpl'}-${randomUUID().replaceAll('-', '')}`,
       ),
       scheduler,
