@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { until } from '../process/testing/waiting.ts';
 import { Controller, type ControllerOptions, TerminalError } from './controller.ts';
 import { KubeError } from './errors.ts';
 import { silent } from './testing/objects.ts';
@@ -183,8 +184,8 @@ describe('a controller', () => {
     let turns = 0;
     const controller = controllerOf(
       async () => {
-        const until = performance.now() + 2;
-        while (performance.now() < until);
+        const end = performance.now() + 2;
+        while (performance.now() < end);
         done++;
         return 'never';
       },
@@ -196,7 +197,7 @@ describe('a controller', () => {
     };
     setImmediate(turn);
     controller.start();
-    await vi.waitUntil(() => done === 100);
+    await until('all keys reconciled', () => done === 100);
     expect(turns).toBeGreaterThan(2);
     await controller.stop(1000);
   });

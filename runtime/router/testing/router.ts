@@ -43,7 +43,8 @@ export function aRoute(backends: Route['backends'], over: Partial<Route> = {}): 
     split: backends.slice(0, 1).map(({ name }) => ({ backend: name, weight: 1 })),
     fallback: backends.slice(1).map(({ name }) => name),
     output: {},
-    timeouts: { firstByteMs: 10_000, idleMs: 10_000, totalMs: 15_000 },
+    // Beyond what a crowded machine needs: tests of timeouts have their own.
+    timeouts: { firstByteMs: 60_000, idleMs: 60_000, totalMs: 120_000 },
     ...over,
   });
 }
