@@ -2,13 +2,16 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { elapsed } from './command.ts';
 
 /**
- * Runs the projects of vitest.config.ts one after another, quick ones first: an error in a function shows in seconds, and
- * the cluster has both cores. Ends with `N passed, N failed` over all of them, alone on the last line.
+ * Runs the projects of vitest.config.ts. Units show an error in a function within seconds; the tests that wait for an API
+ * server run beside them, and are shown after them; then the cluster has the machine to itself. Ends with `N passed,
+ * N failed` over all of them, alone on the last line.
  */
-const projects = ['unit', 'apiserver', 'e2e'] as const;
+const stages = [['unit', 'apiserver'], ['e2e']] as const;
+const projects = stages.flat();
 type Project = (typeof projects)[number];
 const root = join(import.meta.dirname, '..');
 
@@ -26,17 +29,40 @@ interface Outcome {
   took: string;
 }
 
-async function runProject(project: Project, folder: string): Promise<Outcome> {
+/** Runs a project's tests. What vitest says is shown as it comes, or held back until `mayShow`. */
+async function runProject(project: Project, folder: string, mayShow?: Promise<unknown>): Promise<Outcome> {
   const began = Date.now();
   const report = join(folder, `${project}.json`);
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const args = [vitest, 'run', '--project', project, '--reporter=default', '--reporter=json'];
-  const child = spawn(process.execPath, [...args, `--outputFile.json=${report}`], { cwd: root, stdio: 'inherit' });
-  child.once('spawn', () => process.on('SIGTERM', () => child.kill('SIGTERM')));
+  const child = spawn(process.execPath, [...args, `--outputFile.json=${report}`], {
+    cwd: root,
+    stdio: mayShow ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+    env: { ...process.env, ...(mayShow && process.stdout.isTTY && { FORCE_COLOR: '1' }) },
+  });
+  const shown = mayShow && [
+    showLater(child.stdout, process.stdout, mayShow),
+    showLater(child.stderr, process.stderr, mayShow),
+  ];
+  const stop = (): void => void child.kill('SIGTERM');
+  process.on('SIGTERM', stop);
   const code = await new Promise<number>((resolve, reject) =>
     child.once('error', reject).once('close', (status) => resolve(status ?? 1)),
   );
-  return { project, ...count(await readReport(report), code), took: elapsed(began) };
+  process.off('SIGTERM', stop);
+  const took = elapsed(began);
+  await Promise.all(shown ?? []);
+  return { project, ...count(await readReport(report), code), took };
+}
+
+/** Copies a stream from when it may be shown; its writer never waits. */
+export async function showLater(from: Readable | null, to: Writable, mayShow: Promise<unknown>): Promise<void> {
+  const held: Buffer[] = [];
+  let hold = true;
+  from?.on('data', (chunk: Buffer) => (hold ? held.push(chunk) : to.write(chunk)));
+  await mayShow;
+  hold = false;
+  for (const chunk of held) to.write(chunk);
 }
 
 /** A file that can't be loaded counts as one failure, and so does whatever else made vitest fail. */
@@ -66,15 +92,21 @@ async function main(wanted: string[]): Promise<number> {
   }
   // Ctrl-C goes to vitest as well, which ends in order; then we report.
   let interrupted = false;
-  process.on('SIGINT', () => {
-    interrupted = true;
-  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (interrupted = true));
   const folder = await mkdtemp(join(tmpdir(), 'cadre-test-'));
   const outcomes: Outcome[] = [];
   try {
-    for (const project of projects) {
-      if (interrupted || (wanted.length > 0 && !wanted.includes(project))) continue;
-      outcomes.push(await runProject(project, folder));
+    for (const stage of stages) {
+      if (interrupted) break;
+      let before: Promise<unknown> | undefined;
+      const running: Promise<Outcome>[] = [];
+      for (const project of stage) {
+        if (wanted.length > 0 && !wanted.includes(project)) continue;
+        const outcome = runProject(project, folder, before);
+        before = outcome.catch(() => undefined);
+        running.push(outcome);
+      }
+      outcomes.push(...(await Promise.all(running)));
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
