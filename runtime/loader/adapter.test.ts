@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ggufOf, type LoraOptions, loraGguf } from '../../test/support/gguf.ts';
 import { sha256, startHub } from '../../test/support/hub/hub.ts';
-import { ggufFile, safetensorsFile } from '../../test/support/hub/models.ts';
+import { ggufFile, safetensorsFile, safetensorsOf } from '../../test/support/hub/models.ts';
 import { loading, modelFolder } from '../../test/support/loading.ts';
 import { runLoader } from './main.ts';
 import type { LoaderOptions } from './options.ts';
@@ -195,6 +195,51 @@ describe('an adapter for vLLM', () => {
     await using made = await claim({ ...folderModel, ...inFolder(Object.fromEntries(files)), 'peft/README.md': base });
     await expect(runLoader(asPeft(made.path))).rejects.toMatchObject({
       code: 'InvalidAdapter',
+      message: expect.stringContaining(words),
+    });
+  });
+});
+
+describe('an adapter for vLLM, held against the weights', () => {
+  const tensor = (name: string, shape: number[], dtype = 'F16') => ({ name, shape, dtype });
+  const layer = (module: string) => `model.layers.0.self_attn.${module}.weight`;
+  const model = [tensor(layer('q_proj'), [64, 32]), tensor(layer('k_proj'), [16, 1], 'U8')];
+  const lora = (module: string, [rows, columns]: [number, number]) => [
+    tensor(`base_model.model.model.${module}.lora_A.weight`, [8, columns]),
+    tensor(`base_model.model.model.${module}.lora_B.weight`, [rows, 8]),
+  ];
+
+  async function load(tensors: ReturnType<typeof tensor>[], config: object = { peft_type: 'LORA' }) {
+    await using made = await claim({
+      'hf/config.json': Buffer.from('{}'),
+      'hf/model.safetensors': safetensorsOf(model),
+      'peft/adapter_config.json': Buffer.from(JSON.stringify(config)),
+      'peft/adapter_model.safetensors': safetensorsOf(tensors),
+    });
+    const options = withAdapter(made.path, 'pvc://weights/peft');
+    return await runLoader({ ...options, engine: 'VLLM', uri: 'pvc://weights/hf' });
+  }
+
+  it.each([
+    ['as large', lora('layers.0.self_attn.q_proj', [64, 32]), undefined],
+    ['on quantized weights, whose shapes are others', lora('layers.0.self_attn.k_proj', [32, 32]), undefined],
+    ['by a name that only the engine knows', lora('layers.0.mlp.gate_up_proj', [9, 9]), undefined],
+    [
+      'stored the other way round',
+      lora('layers.0.self_attn.q_proj', [32, 64]),
+      { peft_type: 'LORA', fan_in_fan_out: true },
+    ],
+  ])('may be %s', async (_, tensors, config) => {
+    await expect(load(tensors, config)).resolves.toMatchObject({ adapterDigest: expect.any(String) });
+  });
+
+  it.each([
+    ['longer rows', lora('layers.0.self_attn.q_proj', [64, 48]), '64 × 48, and the model has 64 × 32'],
+    ['more rows', lora('layers.0.self_attn.q_proj', [96, 32]), '96 × 32, and the model has 64 × 32'],
+    ['more layers', lora('layers.7.self_attn.q_proj', [64, 32]), 'layers.7.self_attn.q_proj.weight, which the model'],
+  ])('does not fit when it is for weights of %s', async (_, tensors, words) => {
+    await expect(load(tensors)).rejects.toMatchObject({
+      code: 'AdapterMismatch',
       message: expect.stringContaining(words),
     });
   });

@@ -25,23 +25,27 @@ export async function verifyGgufHead(path: string, field: SourceField): Promise<
     throw loadError('NotAGguf', `${name} holds no tensors; it may be a vocabulary only`);
 }
 
+/** What a safetensors file says of its tensors, by their names; beside them `__metadata__`, which has none of this. */
+export type Safetensors = Record<string, { dtype?: string; shape?: number[]; data_offsets?: [number, number] }>;
+
 /** https://github.com/huggingface/safetensors#format: the header's length in eight bytes, the header, the tensors. */
-export async function verifySafetensors(path: string, code: LoadFailureCode): Promise<void> {
+export async function verifySafetensors(path: string, code: LoadFailureCode): Promise<Safetensors> {
   const { size } = await stat(path);
   const head = await firstBytes(path, 9);
   const headerBytes = head.length === 9 ? head.readBigUInt64LE(0) : 0n;
   if (head[8] !== 0x7b || headerBytes < 2n || headerBytes > 100_000_000n || headerBytes + 8n > BigInt(size))
     throw loadError(code, `${basename(path)} is not a safetensors file, or only a part of one`);
   const header = await firstBytes(path, 8 + Number(headerBytes));
-  let entries: Record<string, { data_offsets?: [number, number] }>;
+  let entries: Safetensors;
   try {
-    entries = JSON.parse(header.toString('utf8', 8)) as typeof entries;
+    entries = JSON.parse(header.toString('utf8', 8)) as Safetensors;
   } catch {
     throw loadError(code, `${basename(path)} is not a safetensors file: its header is not JSON`);
   }
   const end = Math.max(0, ...Object.values(entries).map(({ data_offsets: offsets }) => offsets?.[1] ?? 0));
   if (header.length + end > size)
     throw loadError(code, `${basename(path)} has ${size} bytes of ${header.length + end}: it was cut short`);
+  return entries;
 }
 
 async function firstBytes(path: string, length: number): Promise<Buffer> {

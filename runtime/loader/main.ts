@@ -7,7 +7,8 @@ import { defaultTerminationLog, failureOf, type LoadReport, writeTerminationMess
 import { fileError } from './retry.ts';
 import { type Placed, placeSource } from './source.ts';
 import { verifyModel } from './verify.ts';
-import { adapterDigest, verifyAdapter, verifyFit } from './verify-adapter.ts';
+import { adapterDigest, verifyAdapter } from './verify-adapter.ts';
+import { verifyFit } from './verify-fit.ts';
 
 export type { LoaderOptions } from './options.ts';
 

@@ -28,41 +28,6 @@ export async function verifyAdapter(path: string, engine: EngineType): Promise<v
   }
 }
 
-/**
- * Holds an adapter against the weights: both are of one architecture, and each pair of its tensors fits the tensor of the
- * weights that it changes. What llama.cpp's `llama_adapter_lora_init` checks, before the engine crashes on it. For VLLM
- * nothing, as a PEFT folder names its tensors otherwise than the weights do.
- *
- * @throws UserError `AdapterMismatch`
- */
-export async function verifyFit(adapterPath: string, modelPath: string, engine: EngineType): Promise<void> {
-  if (engine !== 'LlamaCpp') return;
-  const [adapter, model] = [await headerOf(adapterPath, code), await headerOf(modelPath, 'InvalidModel')];
-  const [trainedFor, served] = [adapter, model].map(({ texts }) => texts.get('general.architecture'));
-  if (trainedFor !== served) {
-    const cure = 'use the adapter with the weights that it was trained for';
-    throw loadError(
-      'AdapterMismatch',
-      `the adapter is for the architecture ${trainedFor}, and the model is ${served}: ${cure}`,
-    );
-  }
-  // Of weights in several parts, the first has only its own tensors.
-  if (/-\d{5}-of-\d{5}\.gguf$/.test(modelPath)) return;
-  for (const [name, pair] of pairsOf(adapter)) {
-    const changed = model.tensors.get(name)?.shape;
-    const cure = 'was it trained for a larger or smaller model of this architecture?';
-    if (!changed) {
-      throw loadError('AdapterMismatch', `the adapter changes ${name}, which the model does not have: ${cure}`);
-    }
-    // The rows of the embedding are looked up by token, so its pair stands the other way round.
-    const [columns, rows] = name === 'token_embd.weight' ? [pair.b[1], pair.a[1]] : [pair.a[0], pair.b[1]];
-    if (changed[0] !== columns || changed[1] !== rows) {
-      const sizes = `${columns} × ${rows}, and the model has ${changed.join(' × ')}`;
-      throw loadError('AdapterMismatch', `the adapter changes ${name} as one of ${sizes}: ${cure}`);
-    }
-  }
-}
-
 /** `sha256:…` of the adapter's one file, or of its tensors in a folder. */
 export async function adapterDigest(path: string): Promise<string> {
   const found = await stat(path);
@@ -86,7 +51,7 @@ async function verifyGgufAdapter(path: string, size: number): Promise<void> {
 }
 
 /** The two halves of each change, by the tensor that it changes. */
-function pairsOf({ tensors }: GgufHeader): Map<string, { a: number[]; b: number[] }> {
+export function pairsOf({ tensors }: GgufHeader): Map<string, { a: number[]; b: number[] }> {
   const pairs = new Map<string, { a: number[]; b: number[] }>();
   for (const [full, { shape }] of tensors) {
     const [, name, half] = /^(.*)\.lora_([ab])$/.exec(full) ?? [];
@@ -99,7 +64,8 @@ function pairsOf({ tensors }: GgufHeader): Map<string, { a: number[]; b: number[
   return pairs;
 }
 
-async function headerOf(path: string, failure: 'InvalidAdapter' | 'InvalidModel'): Promise<GgufHeader> {
+/** The header of a GGUF file, or `failure` for what is none. */
+export async function headerOf(path: string, failure: 'InvalidAdapter' | 'InvalidModel'): Promise<GgufHeader> {
   try {
     return await readGgufHeader(path);
   } catch (error) {
@@ -123,7 +89,8 @@ async function verifyPeftFolder(folder: string): Promise<void> {
   if (tensors.endsWith('.safetensors')) await verifySafetensors(join(folder, tensors), code);
 }
 
-async function tensorsIn(folder: string): Promise<string> {
+/** The name of the file with the tensors in a PEFT folder. */
+export async function tensorsIn(folder: string): Promise<string> {
   const names = await readdir(folder);
   const found = ['adapter_model.safetensors', 'adapter_model.bin', 'adapter_model.pt'].find((name) =>
     names.includes(name),

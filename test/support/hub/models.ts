@@ -20,6 +20,20 @@ export function safetensorsFile(size: number, seed = 1): Buffer {
   return Buffer.concat([length, head, noise(bytes, seed)]);
 }
 
+/** A safetensors file with tensors of these names and shapes, all zero. A type says how many bytes an element has. */
+export function safetensorsOf(tensors: { name: string; shape: number[]; dtype: string }[]): Buffer {
+  let end = 0;
+  const entries = tensors.map(({ name, shape, dtype }) => {
+    const begin = end;
+    end += shape.reduce((product, length) => product * length, 1) * (Number(dtype.replace(/^\D+/, '')) / 8);
+    return [name, { dtype, shape, data_offsets: [begin, end] }] as const;
+  });
+  const header = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([length, header, Buffer.alloc(end)]);
+}
+
 function noise(size: number, seed: number): Buffer {
   const bytes = Buffer.alloc(size);
   let state = seed;
