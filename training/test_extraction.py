@@ -7,7 +7,7 @@ from training.extraction import END, PROMPT, examples, files
 from training.extraction_messages import SIZES, messages
 from training.extraction_phrases import ISSUES, VOCABULARY
 
-FOLDER = Path(__file__).parent.parent / 'examples' / 'order-extraction'
+FOLDER = Path(__file__).parent.parent / 'examples' / 'extraction'
 
 
 class SyntheticMessages(unittest.TestCase):

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** What a message says of an order, as `examples/order-extraction/schema.json` describes it. */
+/** What a message says of an order, as `examples/extraction/schema.json` describes it. */
 export interface OrderRecord {
   order: string | null;
   amount: number | null;
@@ -32,7 +32,7 @@ export interface ExtractionTask {
   shots: OrderMessage[];
 }
 
-export const exampleFolder = join(import.meta.dirname, '..', '..', '..', 'examples', 'order-extraction');
+export const exampleFolder = join(import.meta.dirname, '..', '..', '..', 'examples', 'extraction');
 
 /** Every issue twice: more would make the base model's prompt longer, not better. */
 const shotCount = 14;
