@@ -12,8 +12,6 @@ export interface Prompt {
   /** What readers call it, e.g. `22 examples in its prompt`. */
   name: string;
   question: (text: string) => Question;
-  /** How many of the likeliest tokens are looked at: without examples, a model likes hundreds of others better. */
-  topTokens: number;
 }
 
 /**
@@ -31,7 +29,6 @@ export function promptsFor(
     .join('\n')}`;
   const zeroShot: Prompt = {
     name: 'no examples',
-    topTokens: 2000,
     question: (text) => ({
       messages: [
         { role: 'system', content: `${head}\nAnswer with the queue name only.` },
@@ -44,7 +41,6 @@ export function promptsFor(
     const shown = examples.map(({ text, label }) => `Message: ${text}\nQueue: ${label}\n\n`).join('');
     return {
       name: `${examples.length} examples`,
-      topTokens: 200,
       question: (text) => ({ prompt: `${head}\n\n${shown}Message: ${text}\nQueue:` }),
     };
   });

@@ -26,7 +26,7 @@ export async function measureSpecialist(task: TicketTriage, engine: Served, log:
 
 /** The specialist's weights, prompt and tokens, but without its adapter. */
 export async function measureUntrained(task: TicketTriage, engine: Served, log: Log): Promise<Contender> {
-  const asking = { labels: task.intents, question: specialistQuestion, topTokens: 500 };
+  const asking = { labels: task.intents, question: specialistQuestion };
   const trial = task.messages.validation.slice(0, promptTrials);
   const validation = await askAll('without the adapter, validation', engine, trial, asking, log);
   const test = await askAll('without the adapter', engine, task.messages.test, asking, log);
