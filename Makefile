@@ -5,7 +5,7 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.installed
 
-.PHONY: help up down test test-long check fmt generate build bench proof
+.PHONY: help up down test test-long check fmt generate build bench proof specialist
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ bench: $(INSTALLED) ## The operator with 1,000 models, beside the least that the
 
 proof: $(INSTALLED) ## Measure the specialist beside general models on held-out messages; writes docs/proof/. GENERAL=400 for fewer of theirs.
 	@node hack/proof.ts $(if $(GENERAL),--general $(GENERAL))
+
+specialist: $(INSTALLED) ## Train a small model for one task on this machine's CPU. TASK=extraction for the other, SEED=2, INSTALL=1 to keep it in examples/.
+	@node hack/specialist.ts --task $(or $(TASK),ticket-triage) --seed $(or $(SEED),1) $(if $(INSTALL),--install)
 
 $(INSTALLED): package-lock.json
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or newer, which brings it, from https://nodejs.org' >&2; exit 1; }
