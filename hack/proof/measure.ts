@@ -3,7 +3,7 @@ import { type Prediction, scoredAnswer } from '../../quality/prediction.ts';
 import { cacheDir, type Log } from '../cache.ts';
 import { digest, inFile } from './answers.ts';
 import { type Prompt, promptsFor } from './few-shot.ts';
-import { answersOf, type Contender, costOf } from './figures.ts';
+import { answersOf, type Contender, type Cost, costOf } from './figures.ts';
 import { type Asking, type LabelledMessage, predict, type Said, type ServedPrediction } from './predict.ts';
 import type { Served } from './serve.ts';
 import { byQueue, specialistQuestion, type TicketTriage } from './ticket-triage.ts';
@@ -11,6 +11,9 @@ import { type Yardstick, yardstick } from './yardstick.ts';
 
 /** So many validation messages decide between prompts. */
 export const promptTrials = 200;
+
+/** So many messages are asked again for the time that they take: answers of earlier runs tell of a machine as it was then. */
+const timeTrials = 100;
 
 /** A contender without the question, where it answers both. */
 type Answering = Omit<Contender, 'question'>;
@@ -21,7 +24,7 @@ export async function measureSpecialist(task: TicketTriage, engine: Served, log:
   const validation = await askAll('specialist, validation', engine, task.messages.validation, asking, log);
   const test = await askAll('specialist', engine, task.messages.test, asking, log);
   const name = 'Specialist: SmolLM2 135M with the adapter';
-  return { key: 'specialist', name, validation, test, cost: costOf(test) };
+  return { key: 'specialist', name, validation, test, cost: await timed(engine, task.messages.test, asking) };
 }
 
 /** The specialist's weights, prompt and tokens, but without its adapter. */
@@ -31,7 +34,7 @@ export async function measureUntrained(task: TicketTriage, engine: Served, log: 
   const validation = await askAll('without the adapter, validation', engine, trial, asking, log);
   const test = await askAll('without the adapter', engine, task.messages.test, asking, log);
   const name = 'SmolLM2 135M without the adapter, same prompt';
-  return { key: 'untrained', name, question: 'intents', validation, test, cost: costOf(test) };
+  return { key: 'untrained', name, question: 'intents', validation, test };
 }
 
 /** A model that was not trained for this. */
@@ -77,7 +80,7 @@ export async function measureGeneral(
     question: 'queues',
     validation: best.validation,
     test,
-    cost: costOf(test),
+    cost: await timed(engine, asked, { ...best.prompt, labels: queues }),
   } as const;
   const prompts = tried.map(({ prompt, right }) => ({
     model: name,
@@ -131,6 +134,14 @@ function yardstickContender({ validation, test, medianMilliseconds }: Yardstick)
 
 function nameOf({ name }: { name: string }): string {
   return name;
+}
+
+async function timed(
+  engine: Served,
+  messages: readonly LabelledMessage[],
+  asking: Omit<Asking, 'baseUrl'>,
+): Promise<Cost> {
+  return costOf(await predict(messages.slice(0, timeTrials), { ...asking, baseUrl: engine.url }));
 }
 
 /** Asks about all messages, but for what is known from earlier runs, and tells how long it will take. */

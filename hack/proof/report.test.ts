@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Contender, comparison, figuresOf } from './figures.ts';
-import { comparisonSentence, hybridSentences, type ProofFigures, reportPage } from './report.ts';
+import { comparisonSentence, type ProofFigures, reportPage } from './report.ts';
 
 /** Predictions of two labels: so many sure ones that are right, and so many unsure ones, half of them right. */
 function contender(key: string, sure: number, unsure: number): Contender {
@@ -45,6 +45,11 @@ describe('the page', () => {
     expect(page).toContain('| The specialist | queues | 0.0 % (0.0–7.1) | 0.0 % (0.0–5.2) | 0.0 % (0.0–4.1) | ');
   });
 
+  it('tells what escalation to an assumed model gives, and from where on it makes answers worse', () => {
+    expect(page).toContain('| queues | 88 % | 95.0 % | 98.8 % | 10 % | 42 % |');
+    expect(page).toContain('| queues | 95 % | 95.0 % | 99.5 % | 10 % | never |');
+  });
+
   it('tells how it was measured', () => {
     expect(page).toContain('`make proof` on 2026-01-01, on 2 cores (a CPU); llama-server 0.7.0.');
     expect(page).toContain('8,014 for training');
@@ -56,16 +61,10 @@ describe('the page', () => {
   });
 });
 
-describe('a sentence', () => {
-  it('about a comparison tells what it is of, and whether it may be chance', () => {
+describe('a comparison', () => {
+  it('is a sentence that tells what it is of, and whether it may be chance', () => {
     expect(comparisonSentence(figures.comparisons[0] as (typeof figures.comparisons)[0], figures)).toBe(
       "Queues, The specialist against The general: only the former is right on 25 of 100 messages, only the latter on 0: a difference (McNemar's exact test, p < 0.001).",
-    );
-  });
-
-  it('about escalation tells the assumption, the optimum and where it makes answers worse', () => {
-    expect(hybridSentences(figures)[0]).toBe(
-      "Queues, the rest right in 88 % (assumed): 98.8 % at best, with 10.0 % escalated, against 95.0 % without; what is given away beyond that costs accuracy, and from 42 % on answers are worse than the specialist's alone.",
     );
   });
 });

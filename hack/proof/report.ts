@@ -66,7 +66,10 @@ export function reportPage(figures: ProofFigures): string {
     'Here the least confident messages go to a bigger model, which **is assumed**, not measured: right in 88 % or in 95 % of what',
     'it gets, whatever that is. What is hard for one model tends to be hard for another, so a real one does less well on it.',
     '',
-    ...hybridSentences(figures).map((sentence) => `- ${sentence}`),
+    ...hybridTable(figures),
+    '',
+    'Beyond the best share every further message that is given away costs accuracy: the specialist is better at what it would give',
+    'away next. A weaker model in its place makes answers worse than none.',
     '',
     '## How it was measured',
     '',
@@ -138,25 +141,22 @@ export function comparisonSentence(one: Comparison, figures: ProofFigures): stri
   );
 }
 
-/** What escalation gives the specialist, in sentences. */
-export function hybridSentences(figures: ProofFigures): string[] {
-  return (['queues', 'intents'] as const).flatMap((question) =>
+function hybridTable(figures: ProofFigures): string[] {
+  const rows = (['queues', 'intents'] as const).flatMap((question) =>
     of(figures, question)
       .filter(({ key }) => key === 'specialist')
       .flatMap(({ accuracy, hybrid }) =>
-        hybrid.map(({ assumedAccuracy, best, worseFrom }) => {
-          const beyond =
-            worseFrom === undefined
-              ? 'and even escalating everything would not make it worse than the specialist alone'
-              : `and from ${percent(worseFrom, 0)} on answers are worse than the specialist's alone`;
-          const optimum =
-            best.escalated === 0
-              ? `escalating nothing is best (${percent(accuracy.value)})`
-              : `${percent(best.accuracy)} at best, with ${percent(best.escalated)} escalated, against ${percent(accuracy.value)} without`;
-          return `${capitalised(headings[question])}, the rest right in ${percent(assumedAccuracy, 0)} (assumed): ${optimum}; what is given away beyond that costs accuracy, ${beyond}.`;
-        }),
+        hybrid.map(({ assumedAccuracy, best, worseFrom }) => [
+          question,
+          percent(assumedAccuracy, 0),
+          percent(accuracy.value),
+          percent(best.accuracy),
+          percent(best.escalated, 0),
+          worseFrom === undefined ? 'never' : percent(worseFrom, 0),
+        ]),
       ),
   );
+  return table(['', 'assumed', 'specialist alone', 'best', 'escalated at best', 'worse than alone from'], rows);
 }
 
 function method(figures: ProofFigures): string[] {
@@ -179,8 +179,8 @@ function method(figures: ProofFigures): string[] {
     '- Models that were not trained for this see the queues with a sentence each and examples from the training part. Of the',
     '  prompts that were tried, the one that is best on validation counts:',
     ...prompted,
-    '- Time is the median of one message after the other. Of a prompt, all but the message itself stays in the engine from one',
-    '  message to the next.',
+    '- Time is the median of 100 messages, one after the other. Of a prompt, all but the message itself stays in the engine from',
+    '  one message to the next, so that long ones cost little time here; tokens are counted in full.',
   ];
 }
 
