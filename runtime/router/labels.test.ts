@@ -284,7 +284,21 @@ describe('labels with tokens', () => {
     expect((await router.post(chat, ask())).json.choices[0].message.content).toBe('card');
   });
 
-  it('answer unlike any token are not answered at all', async () => {
+  it('that the model does not have are named in the log, once', async () => {
+    const told = { ' top': 0.6, ' link': 0.3, ' fee': 0.1, arr: 0, ' the': 1e-40, ' a': 1e-41 };
+    await using engine = await startEngine(stream(llamaScored(told)));
+    await using router = await startRouter({
+      routes: [aRoute([trained], { output: grouped })],
+      endpoints: { small: [engine.origin] },
+    });
+    for (let at = 0; at < 2; at++)
+      expect((await router.post(chat, ask())).json.choices[0].message.content).toBe('money');
+    const warned = router.logged().match(/the model has no such token/g);
+    expect(warned).toHaveLength(1);
+    expect(router.logged()).toContain('"labels":["card_arrival"]');
+  });
+
+  it('are not answered where nothing like them is told', async () => {
     await using engine = await startEngine(stream(llamaScored({ ' the': 0.6, arrival: 0.4 })));
     await using router = await startRouter({
       routes: [aRoute([trained], { output: grouped })],

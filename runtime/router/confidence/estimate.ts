@@ -105,6 +105,20 @@ export function openLabels(
   return isOpen ? open.reduce((a, b) => (b.mass > a.mass ? b : a)).labels : undefined;
 }
 
+/** Tokens that a bias of 100 has not raised are less likely than this beside those that it has, as a logarithm. */
+const notRaised = -60;
+
+/**
+ * The labels whose tokens the model does not have: of tokens that were all raised by a bias, those that are not told before
+ * the first that was not raised. Undefined where the list ends before that.
+ */
+export function unknownTokens({ top }: Position, { labels }: SpokenLabels): readonly string[] | undefined {
+  const raised = new Set<string>();
+  for (const { token, logprob } of top) if (logprob > notRaised) raised.add(token);
+  if (raised.size === top.length) return undefined;
+  return labels.flatMap(({ name, token }) => (token === undefined || raised.has(token) ? [] : name));
+}
+
 /**
  * The likeliest answer of those that were seen, and its probability: what labels still share is divided evenly among them,
  * then the temperature, then the sum over each answer's labels.

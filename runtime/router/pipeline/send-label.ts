@@ -1,6 +1,14 @@
 import { type AnswerDocument, type Choice, setUsage, type TokenUsage } from '../answers/document.ts';
 import { textOf, wantedLogprobs, withLabel, withLogprobs } from '../answers/labels.ts';
-import { type Estimate, estimateOf, openLabels, refine, type Verdict, verdictOf } from '../confidence/estimate.ts';
+import {
+  type Estimate,
+  estimateOf,
+  openLabels,
+  refine,
+  unknownTokens,
+  type Verdict,
+  verdictOf,
+} from '../confidence/estimate.ts';
 import { type LabelSet, questionAmong, type SpokenLabels, spokenBy, wholeQuestion } from '../confidence/label-set.ts';
 import { readPositions } from '../confidence/positions.ts';
 import { ApiError } from '../errors.ts';
@@ -46,7 +54,7 @@ export async function sendLabel(
   const copies = copiesOf(exchange);
   const found = isClassifier(backend)
     ? await classify(exchange, attempt, backend, labels)
-    : await labelled(exchange, attempt, speaking, set(labels, 'label set'));
+    : await labelled(exchange, attempt, speaking, set(labels, 'label set'), context);
   if (found.failure) return found.failure;
   const { document, verdicts, usage } = found;
   exchange.usage = usage;
@@ -85,7 +93,13 @@ function copied(choices: readonly Choice[], copies: number): Choice[] {
 }
 
 /** Asks a model that writes, and judges what it might have written. */
-async function labelled(exchange: Exchange, attempt: Attempt, speaking: Speaking, labels: LabelSet): Promise<Labelled> {
+async function labelled(
+  exchange: Exchange,
+  attempt: Attempt,
+  speaking: Speaking,
+  labels: LabelSet,
+  context: RouterContext,
+): Promise<Labelled> {
   const { backend } = speaking;
   const spoken = spokenBy(labels, backend);
   const asking = new Asking(exchange, attempt, speaking);
@@ -93,6 +107,7 @@ async function labelled(exchange: Exchange, attempt: Attempt, speaking: Speaking
   const several = Array.isArray(exchange.body['prompt']);
   const first = await asking.ask(several ? wholeQuestion(spoken) : spoken.first);
   if (first.failure) return first;
+  checkTokens(first.document, exchange, speaking, spoken, context);
   const judged = first.document.choices.map((choice) => judge(choice, spoken, backend.kind === 'Provider'));
   const [only] = judged;
   if (judged.length === 1 && only && backend.kind === 'Model') {
@@ -101,6 +116,28 @@ async function labelled(exchange: Exchange, attempt: Attempt, speaking: Speaking
     return result(further.document, [further.judgement], spoken, labels, asking);
   }
   return result(first.document, judged, spoken, labels, asking);
+}
+
+/** Says once for each model which labels it can never answer, as their token is not one of its own. */
+function checkTokens(
+  { choices }: AnswerDocument,
+  { route }: Exchange,
+  speaking: Speaking,
+  spoken: SpokenLabels,
+  { log }: RouterContext,
+): void {
+  const { backend } = speaking;
+  if (speaking.tokensAreChecked || backend.kind !== 'Model' || backend.engine !== 'LlamaCpp') return;
+  const [position] = (choices[0] && readPositions(choices[0])) ?? [];
+  const unknown = position && unknownTokens(position, spoken);
+  if (!unknown) return;
+  speaking.tokensAreChecked = true;
+  if (unknown.length === 0) return;
+  const { model } = backend;
+  log.warn(
+    { route: route?.longName, model, labels: unknown },
+    'labels can not be answered: the model has no such token',
+  );
 }
 
 /** What one choice tells: probabilities, and the label that its text is. */

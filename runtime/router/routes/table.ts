@@ -20,8 +20,10 @@ export interface Speaking {
   dialect: Dialect;
   /** The name by which the upstream knows the model, in JSON. */
   servedModel: string;
-  /** Log-probabilities are asked for: until the upstream has refused a request for no other reason. */
+  /** Log-probabilities are asked for: until the upstream has refused a request for no other reason, in this table. */
   givesLogprobs: boolean;
+  /** It was said which labels' tokens the model lacks, if it lacks any. */
+  tokensAreChecked: boolean;
   /** What `x-cadre-model` says: the SpecializedModel's name, or the provider's model. */
   modelName: string;
 }
@@ -125,6 +127,7 @@ function speakingTo(backend: RouteBackend): Speaking | undefined {
     dialect: dialectOf(backend),
     servedModel: JSON.stringify(backend.servedModel),
     givesLogprobs: true,
+    tokensAreChecked: false,
     modelName: backend.kind === 'Model' ? backend.model : backend.servedModel,
   };
 }
