@@ -45,6 +45,20 @@ describe('labels that begin alike', () => {
     expect(reply.json.usage.completion_tokens).toBe(6);
   });
 
+  it('and end where another goes on are asked about without a bias, which no end of an answer has', async () => {
+    const raw = llamaScored({ card: 0.5, fee: 0.2, x: 0.3 }, { '': 0.6, _: 0.2, y: 0.2 });
+    await using engine = await startEngine(stream(raw));
+    await using router = await startRouter({
+      routes: [aRoute([llama], { output: { labels: ['card', 'card_arrival', 'fee'] } })],
+      endpoints: { small: [engine.origin] },
+    });
+    const reply = await router.post(chat, ask());
+    expect(reply.json.choices[0].message.content).toBe('card');
+    expect(reply.headers['x-cadre-confidence']).toBe(((0.5 / 0.7) * 0.75).toFixed(4));
+    expect(engine.last.body).not.toHaveProperty('logit_bias');
+    expect(engine.last.body).toMatchObject({ temperature: 0, top_logprobs: 1000, max_tokens: 14 });
+  });
+
   it('are asked about at most three times more', async () => {
     await using engine = await startEngine(stream(llamaScored({ ca: 0.5, p: 0.5 })));
     await using router = await startRouter({

@@ -268,20 +268,20 @@ describe('labels with tokens', () => {
     expect(calibrated.headers['x-cadre-confidence']).toBe(((b + c) / (a + b + c + d)).toFixed(4));
   });
 
-  it('are said by name by all but models for classification: of the label or of the group', async () => {
-    await using engine = await startEngine(
-      stream(llamaScored({ mon: 0.5, card: 0.4, top_up_f: 0.05, ' arrival': 0.05 })),
-    );
+  it('are not for models other than those for classification: they say the names of the answers', async () => {
+    await using engine = await startEngine(stream(llamaScored({ mon: 0.5, card: 0.4, ' arrival': 0.1 })));
     await using router = await startRouter({
       routes: [aRoute([llama], { output: grouped })],
       endpoints: { small: [engine.origin] },
     });
     const reply = await router.post(chat, ask());
     expect(reply.json.choices[0].message.content).toBe('money');
-    expect(engine.last.body['logit_bias']).toContainEqual(['money', 100]);
-    expect(engine.last.body['logit_bias']).toContainEqual([' card_linking', 100]);
-    engine.script = stream(llamaStream(['card_linking']));
-    expect((await router.post(chat, ask())).json.choices[0].message.content).toBe('card');
+    expect(reply.headers['x-cadre-confidence']).toBe('0.5556');
+    expect(engine.last.body['logit_bias']).toEqual(['card', 'money', ' card', ' money'].map((name) => [name, 100]));
+    engine.script = stream(llamaStream(['top_up_fee']));
+    const label = await router.post(chat, ask());
+    expect(label.json.choices[0].message.content).toBe('money');
+    expect(label.headers).not.toHaveProperty('x-cadre-confidence');
   });
 
   it('that the model does not have are named in the log, once', async () => {

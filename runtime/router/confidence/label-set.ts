@@ -20,6 +20,8 @@ export interface SpokenLabels {
   readonly answerOf: Int32Array;
   /** Index of the label that a text is, white space at either end left out. */
   readonly byText: ReadonlyMap<string, number>;
+  /** The same for texts that stand for a label without being said as it is. */
+  readonly aliases: ReadonlyMap<string, number>;
   /** What to ask first. */
   readonly first: LabelQuestion;
 }
@@ -31,7 +33,7 @@ export interface LabelSet {
   readonly temperature: number;
   /** As models say them that were trained for these labels: their tokens. */
   readonly trained: SpokenLabels;
-  /** As any other model says them: the names of answers and labels. */
+  /** As any other model says them: the names of the answers. */
   readonly named: SpokenLabels;
 }
 
@@ -45,18 +47,18 @@ export function labelSet({ labels, tokens = [], groups, temperature = 1 }: Route
       : labels.map((name, index) => [name, index] as const),
   );
   const tokenOf = new Map(tokens.map(({ label, token }) => [label, token]));
-  const answerOfLabel = (name: string): number => answerOf.get(name) ?? 0;
   const trained = spokenLabels(
     labels.map((name) => ({ name, token: tokenOf.get(name) })),
-    labels.map(answerOfLabel),
+    labels.map((name) => answerOf.get(name) ?? 0),
+    new Map(),
   );
-  // Whoever was asked for a queue says its name, whoever was asked for an intent that.
-  const others = labels.filter((name) => !answers.includes(name));
+  // A group is an answer; one that names a label of it instead has answered, too.
   const named =
     groups || tokens.length > 0
       ? spokenLabels(
-          [...answers, ...others].map((name) => ({ name })),
-          [...answers.keys(), ...others.map(answerOfLabel)],
+          answers.map((name) => ({ name })),
+          [...answers.keys()],
+          answerOf,
         )
       : trained;
   return { answers, temperature, trained, named };
@@ -80,14 +82,18 @@ export function wholeQuestion({ labels }: SpokenLabels): LabelQuestion {
   return questionOf(labels, true);
 }
 
-function spokenLabels(labels: readonly SpokenLabel[], answers: readonly number[]): SpokenLabels {
+function spokenLabels(
+  labels: readonly SpokenLabel[],
+  answers: readonly number[],
+  aliases: ReadonlyMap<string, number>,
+): SpokenLabels {
   const compiled = compileLabels(labels);
   const byText = new Map<string, number>();
   for (const [index, { name, token }] of labels.entries()) byText.set(token?.trim() ?? name, index);
   // A name where no token is the same text: also a model that says tokens may have been told the names.
   for (const [index, { name }] of labels.entries()) if (!byText.has(name)) byText.set(name, index);
   const first = questionOf(labels, shareFirstWord(compiled.names));
-  return { compiled, labels, answerOf: Int32Array.from(answers), byText, first };
+  return { compiled, labels, answerOf: Int32Array.from(answers), byText, aliases, first };
 }
 
 function questionOf(labels: readonly SpokenLabel[], whole: boolean): LabelQuestion {

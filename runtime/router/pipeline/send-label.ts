@@ -146,10 +146,11 @@ interface Judgement {
   text: number | undefined;
 }
 
-function judge(choice: Choice, { compiled, byText }: SpokenLabels, isProvider: boolean): Judgement {
-  const text = byText.get(textOf(choice)?.trim() ?? '');
+function judge(choice: Choice, { compiled, byText, aliases }: SpokenLabels, isProvider: boolean): Judgement {
+  const said = textOf(choice)?.trim() ?? '';
+  const text = byText.get(said) ?? aliases.get(said);
   // What a provider was not held to must be a label as it stands: its first word may be that of a sentence.
-  if (isProvider && text === undefined) return { estimate: undefined, text };
+  if (isProvider && !byText.has(said)) return { estimate: undefined, text };
   const positions = readPositions(choice);
   return { estimate: positions && estimateOf(positions, compiled), text };
 }

@@ -55,26 +55,37 @@ const mostTokens = 1000;
  * thinks of a label may be thousands of tokens down the list. So the labels' own tokens are raised by a bias, which the
  * server's tokenizer knows, and the probabilities after sampling, with nothing but temperature 1 in the sampler's chain, are
  * those of the labels' tokens, renormalised: softmax(z + b) over tokens with one b is softmax(z) over these tokens.
+ *
+ * Where a name ends and another goes on, the token that ends an answer would have to be raised as well, and nobody has told
+ * which one that is: there, what is told without a bias must do.
  */
 function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
   const spaced = names.map((name) => ` ${name}`);
+  const choices = names.length > 0 ? [`" "? (${names.map(gbnfString).join(' | ')})`] : [];
+  const grammar = `root ::= ${[...tokens.map(gbnfString), ...choices].join(' | ')}`;
+  const held = whole && {
+    grammar: JSON.stringify(grammar),
+    max_tokens: String(mostTokensOf([...tokens, ...spaced])),
+  };
+  if (whole && names.some((name) => names.some((other) => other !== name && other.startsWith(name))))
+    return withLogprobs({ ...held, temperature: '0' }, mostTokens);
   const raised = [...tokens, ...names, ...spaced].map((text) => [text, bias]);
-  const literals = [
-    ...tokens.map(gbnfString),
-    ...(names.length > 0 ? [`" "? (${names.map(gbnfString).join(' | ')})`] : []),
-  ];
-  // A name may be of several tokens, each of which is raised.
-  const top = String(Math.min(mostTokens, tokens.length + names.length * 4 + 1));
   const common = {
-    max_tokens: whole ? String(mostTokensOf([...tokens, ...spaced])) : '1',
+    max_tokens: '1',
     temperature: '1',
     samplers: '["temperature"]',
     seed: '0',
     logit_bias: JSON.stringify(raised),
     post_sampling_probs: 'true',
-    ...(whole && { grammar: JSON.stringify(`root ::= ${literals.join(' | ')}`) }),
+    ...held,
   };
-  return { chat: { ...common, logprobs: 'true', top_logprobs: top }, text: { ...common, logprobs: top } };
+  // A name may be of several tokens, each of which is raised.
+  return withLogprobs(common, Math.min(mostTokens, tokens.length + names.length * 4 + 1));
+}
+
+function withLogprobs(fields: Readonly<Record<string, string>>, top: number): LabelFields {
+  const most = String(top);
+  return { chat: { ...fields, logprobs: 'true', top_logprobs: most }, text: { ...fields, logprobs: most } };
 }
 
 /** A literal of llama.cpp's grammar language (grammars/README.md there). */
