@@ -22,7 +22,7 @@ def examples() -> list[Example]:
 TASK = Task(
     name='extraction',
     examples=examples,
-    hyperparameters=Hyperparameters(layers=8, epochs=2.0, batch=16),
+    hyperparameters=Hyperparameters(layers=8, epochs=1.5, batch=16),
 )
 
 
