@@ -1,3 +1,4 @@
+import { Agent, fetch } from 'undici';
 import { type AnswerStore, digest } from '../answers.ts';
 import type { Answer } from './score.ts';
 
@@ -17,6 +18,9 @@ export interface Asking {
 
 /** More than any record needs, so that reaching it means that the model did not come to an end. */
 const maxTokens = 96;
+
+/** A long prompt on a busy machine may take longer than the five minutes after which fetch gives up. */
+const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 
 /** The greedy answers to prompts, asked of a real engine one after the other. */
 export async function askAll(prompts: readonly string[], asking: Asking): Promise<Answer[]> {
@@ -51,6 +55,7 @@ async function ask(prompt: string, { baseUrl, schema, stop }: Asking): Promise<A
   const began = performance.now();
   const response = await fetch(`${baseUrl}/v1/completions`, {
     method: 'POST',
+    dispatcher: patient,
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       prompt,
