@@ -24,6 +24,8 @@ export interface SpokenLabels {
   readonly aliases: ReadonlyMap<string, number>;
   /** What to ask first. */
   readonly first: LabelQuestion;
+  /** The question to which any label is a whole answer, held to the set. */
+  readonly whole: LabelQuestion;
 }
 
 /** The only answers that a policy allows. */
@@ -77,11 +79,6 @@ export function questionAmong({ labels }: SpokenLabels, among: readonly number[]
   );
 }
 
-/** The question to which any label is a whole answer, held to the set. */
-export function wholeQuestion({ labels }: SpokenLabels): LabelQuestion {
-  return questionOf(labels, true);
-}
-
 function spokenLabels(
   labels: readonly SpokenLabel[],
   answers: readonly number[],
@@ -92,8 +89,9 @@ function spokenLabels(
   for (const [index, { name, token }] of labels.entries()) byText.set(token?.trim() ?? name, index);
   // A name where no token is the same text: also a model that says tokens may have been told the names.
   for (const [index, { name }] of labels.entries()) if (!byText.has(name)) byText.set(name, index);
-  const first = questionOf(labels, shareFirstWord(compiled.names));
-  return { compiled, labels, answerOf: Int32Array.from(answers), byText, aliases, first };
+  const whole = questionOf(labels, true);
+  const first = shareFirstWord(compiled.names) ? whole : questionOf(labels, false);
+  return { compiled, labels, answerOf: Int32Array.from(answers), byText, aliases, first, whole };
 }
 
 function questionOf(labels: readonly SpokenLabel[], whole: boolean): LabelQuestion {

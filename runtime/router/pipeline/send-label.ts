@@ -9,7 +9,7 @@ import {
   type Verdict,
   verdictOf,
 } from '../confidence/estimate.ts';
-import { type LabelSet, questionAmong, type SpokenLabels, spokenBy, wholeQuestion } from '../confidence/label-set.ts';
+import { type LabelSet, questionAmong, type SpokenLabels, spokenBy } from '../confidence/label-set.ts';
 import { readPositions } from '../confidence/positions.ts';
 import { ApiError } from '../errors.ts';
 import { chatCompletions } from '../operations.ts';
@@ -105,7 +105,7 @@ async function labelled(
   const asking = new Asking(exchange, attempt, speaking);
   // Several prompts in one request are not asked about one by one.
   const several = Array.isArray(exchange.body['prompt']);
-  const first = await asking.ask(several ? wholeQuestion(spoken) : spoken.first);
+  const first = await asking.ask(several ? spoken.whole : spoken.first);
   if (first.failure) return first;
   checkTokens(first.document, exchange, speaking, spoken, context);
   const judged = first.document.choices.map((choice) => judge(choice, spoken, backend.kind === 'Provider'));
@@ -165,7 +165,7 @@ async function resolve(
   let { estimate, text } = judgement;
   let document = first;
   if (!estimate && text === undefined && !spoken.first.whole) {
-    const whole = await asking.ask(wholeQuestion(spoken));
+    const whole = await asking.ask(spoken.whole);
     if (whole.failure) return whole;
     document = whole.document;
     ({ estimate, text } = judge(document.choices[0] as Choice, spoken, false));

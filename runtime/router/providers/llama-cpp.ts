@@ -67,8 +67,7 @@ function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
     grammar: JSON.stringify(grammar),
     max_tokens: String(mostTokensOf([...tokens, ...spaced])),
   };
-  if (whole && names.some((name) => names.some((other) => other !== name && other.startsWith(name))))
-    return withLogprobs({ ...held, temperature: '0' }, mostTokens);
+  if (whole && isAnyContinued(names)) return withLogprobs({ ...held, temperature: '0' }, mostTokens);
   const raised = [...tokens, ...names, ...spaced].map((text) => [text, bias]);
   const common = {
     max_tokens: '1',
@@ -81,6 +80,12 @@ function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
   };
   // A name may be of several tokens, each of which is raised.
   return withLogprobs(common, Math.min(mostTokens, tokens.length + names.length * 4 + 1));
+}
+
+/** Whether one name begins another. */
+function isAnyContinued(names: readonly string[]): boolean {
+  const sorted = names.toSorted();
+  return sorted.some((name, at) => sorted[at + 1]?.startsWith(name) === true);
 }
 
 function withLogprobs(fields: Readonly<Record<string, string>>, top: number): LabelFields {
