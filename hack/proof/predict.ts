@@ -1,3 +1,4 @@
+import { Agent, fetch } from 'undici';
 import type { ModelBackend } from '../../crds/route-table.ts';
 import type { Prediction } from '../../quality/prediction.ts';
 import { estimateOf } from '../../runtime/router/confidence/estimate.ts';
@@ -122,10 +123,13 @@ interface Answer {
   usage: { prompt_tokens: number; completion_tokens: number; prompt_tokens_details?: { cached_tokens?: number } };
 }
 
+/** A long prompt on a busy machine may take longer than the five minutes after which fetch gives up. */
+const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+
 async function ask(baseUrl: string, { path, body }: { path: string; body: string }): Promise<Said> {
   const began = performance.now();
   const headers = { 'content-type': 'application/json' };
-  const response = await fetch(`${baseUrl}${path}`, { method: 'POST', headers, body });
+  const response = await fetch(`${baseUrl}${path}`, { method: 'POST', headers, body, dispatcher: patient });
   if (!response.ok) throw new Error(`llama-server answers ${response.status}: ${await response.text()}`);
   const { choices, usage } = (await response.json()) as Answer;
   const milliseconds = performance.now() - began;
