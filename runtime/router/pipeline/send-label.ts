@@ -136,7 +136,7 @@ function checkTokens(
   const { model } = backend;
   log.warn(
     { route: route?.longName, model, labels: unknown },
-    'labels can not be answered: the model has no such token',
+    'labels are never answered: the model has no such token',
   );
 }
 
