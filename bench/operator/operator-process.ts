@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../../hack/local-cluster/ports.ts';
+import { UserError } from '../../process/errors.ts';
 import { configuration } from './fleet.ts';
 import { cpuSeconds, memoryBytes } from './process-usage.ts';
 
@@ -21,6 +22,8 @@ export interface OperatorProcess {
   memoryBytes(): Promise<{ peak: number; now: number }>;
   /** Whether it is ready and leads. */
   leads(): Promise<boolean>;
+  /** @throws UserError with the last line of its log, when it has ended by itself. */
+  assertRuns(): Promise<void>;
   stop(): Promise<void>;
   logFile: string;
   pid: number;
@@ -68,8 +71,13 @@ export async function startOperator({
   const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', log, log], env });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pid = child.pid ?? 0;
+  const assertRuns = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) return;
+    const last = (await readFile(logFile, 'utf8')).trim().split('\n').at(-1) ?? '';
+    throw new UserError('OperatorEnded', `the operator ended with ${child.signalCode ?? child.exitCode}: ${last}`);
+  };
   const read = async (path: string) => {
-    if (child.exitCode !== null) throw new Error(`the operator ended with ${child.exitCode}; see ${logFile}`);
+    await assertRuns();
     return fetch(`http://127.0.0.1:${port}${path}`);
   };
   const metrics = async (): Promise<string> => (await read('/metrics')).text();
@@ -80,6 +88,7 @@ export async function startOperator({
     metricsText: metrics,
     cpuSeconds: () => cpuSeconds(pid),
     memoryBytes: () => memoryBytes(pid),
+    assertRuns,
     calls: async () => countCalls(await metrics()),
     async leads() {
       try {
