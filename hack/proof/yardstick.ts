@@ -75,6 +75,8 @@ async function train(path: string, work: { python: string; examples: string; log
       log,
       doing: 'training the yardstick',
       cwd: root,
+      // Most of the work is of one thread; others would only spin where the machine has other things to do.
+      env: { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' },
       onLine: (line) => {
         const isProgress = line.startsWith('C = ');
         if (isProgress) log(`yardstick: ${line}`);
