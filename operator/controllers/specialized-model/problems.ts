@@ -12,7 +12,9 @@ export function worldProblem(seen: SeenModel, fleet: Fleet, config: OperatorConf
   const { nodes, model, problems } = seen;
   const memoryLimit = problems.length > 0 ? undefined : model.spec.resources?.limits?.memory;
   const ofPods = (pods: Fleet['pods']) => pods.flatMap((pod) => podProblem(pod, { nodes, memoryLimit }) ?? []);
-  const found = worst([...(refusal ? [refusal] : []), ...ofPods(fleet.current)]) ?? worst(ofPods(fleet.outdated));
+  // Pods that are being replaced say nothing about what replaces them: whoever corrects a bad update is not told of it again.
+  const counting = seen.paused ? fleet.pods : fleet.current;
+  const found = worst([...(refusal ? [refusal] : []), ...ofPods(counting)]);
   if (found?.reason !== 'Unschedulable') return found;
   const isUpdate = fleet.outdated.length > 0 && fleet.ready.length > 0;
   const needs = gpuNeeds(seen, config);

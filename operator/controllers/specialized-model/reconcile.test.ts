@@ -214,6 +214,24 @@ describe('a rolling update', () => {
     expect(world.condition('Reconciling')).toBeUndefined();
     expect(world.events).toEqual([expect.objectContaining({ type: 'Warning', reason: 'CrashLooping' })]);
   });
+
+  it('that corrects one which crashes is not blamed for it, unless nothing may be changed', async () => {
+    const old = aPod(aModel().build(), 'old').ready().outdated();
+    const bad = aPod(aModel().build(), 'bad').crashed('engine', { exitCode: 1, message: 'error: no' });
+    const world = await serving(aModel(), old.build());
+    world.has(old.build(), bad.build());
+    await world.reconcile();
+    expect(world.condition('Stalled')).toMatchObject({ reason: 'CrashLooping' });
+    const corrected = aModel().withEngine('LlamaCpp', { args: ['--temp', '0'] });
+    world.change(corrected.build());
+    world.has(old.build(), bad.outdated().build());
+    await world.reconcile();
+    expect(world.condition('Stalled')).toBeUndefined();
+    expect(world.condition('Reconciling')).toMatchObject({ status: 'True', reason: 'RollingOut' });
+    world.change(corrected.paused().build());
+    await world.reconcile();
+    expect(world.condition('Stalled')).toMatchObject({ reason: 'CrashLooping' });
+  });
 });
 
 describe('scaling', () => {
