@@ -92,6 +92,11 @@ describe('the fitted temperature', () => {
     );
   });
 
+  it('is the greatest there is where what was thought likely never is', () => {
+    const wrong = [{ truth: 0, probabilities: [0.001, 0.05, 0.45, 0.499] }];
+    expect(fitTemperature(wrong)).toBeCloseTo(temperatureRange.high, 12);
+  });
+
   it('is the least possible where every answer is right', () => {
     const right = [{ truth: 0, probabilities: [0.9, 0.1] }];
     expect(fitTemperature(right)).toBeCloseTo(temperatureRange.low, 2);

@@ -74,7 +74,9 @@ export function fitTemperature(predictions: readonly Prediction[], groupOf?: rea
     const here = loss(from + index * step);
     if (here < least) [least, best] = [here, index];
   }
-  return Math.exp(goldenSection(loss, from + Math.max(0, best - 1) * step, from + Math.min(48, best + 1) * step));
+  const between = goldenSection(loss, from + Math.max(0, best - 1) * step, from + Math.min(48, best + 1) * step);
+  // The search never gets quite to an end of the range, where the best may be.
+  return Math.exp(loss(between) <= least ? between : from + best * step);
 }
 
 /** Where a function with one valley has its least value, to 0.00001. Source: J. Kiefer, Proceedings of the AMS 4, 1953. */
