@@ -29,6 +29,8 @@ const manyLabels = (count: number): Changes => ({
   })),
 });
 const labels = (...names: string[]): Changes => ({ 'spec.output.labels': names.map((name) => ({ name })) });
+const withLabels = (change: Changes): Changes => ({ ...labels('a', 'b'), ...change });
+const atTemperature = (temperature: string): Changes => withLabels({ 'spec.output.temperature': temperature });
 
 export const routingPolicyCases: KindCases = {
   kind: 'RoutingPolicy',
@@ -222,7 +224,7 @@ export const routingPolicyCases: KindCases = {
         token('a card'),
         token('card\n'),
         token('\u2581\u00a0'),
-      ].map((change) => ({ ...labels('a', 'b'), ...change })),
+      ].map(withLabels),
     },
     {
       field: 'spec.output.labels',
@@ -259,19 +261,13 @@ export const routingPolicyCases: KindCases = {
     {
       field: 'spec.output.temperature',
       message: 'temperature must be a decimal number from 0.1 to 10 in quotes, such as "1.4"',
-      keeps: ['1', '0.1', '1.4237', '10', '10.0', '01.5'].map((temperature) => ({
-        ...labels('a', 'b'),
-        'spec.output.temperature': temperature,
-      })),
-      breaks: ['', '0', '0.09', '10.1', '-1', '1,4', '1e1', '.5', '1.', 'NaN', ' 1', '1\n'].map((temperature) => ({
-        ...labels('a', 'b'),
-        'spec.output.temperature': temperature,
-      })),
+      keeps: ['1', '0.1', '1.4237', '10', '10.0', '01.5'].map(atTemperature),
+      breaks: ['', '0', '0.09', '10.1', '-1', '1,4', '1e1', '.5', '1.', 'NaN', ' 1', '1\n'].map(atTemperature),
     },
     {
       field: 'spec.output.temperature',
       message: 'output.temperature needs output.labels, whose probabilities it calibrates',
-      keeps: [{ ...labels('a', 'b'), 'spec.output.temperature': '1.4' }],
+      keeps: [atTemperature('1.4')],
       breaks: [{ 'spec.output.temperature': '1.4' }],
     },
     ...['firstByte', 'idle', 'total'].map((name) => ({
