@@ -83,7 +83,7 @@ describe('a loader that is killed', { timeout }, () => {
 
   it('while it owns a shared folder is succeeded by one of those that wait', async () => {
     await using folder = await modelFolder();
-    const tuning = { leaseMs: 3_000 };
+    const tuning = { leaseMs: 6_000 };
     const stalled = stalledTransfer(2_000_000);
     const owner = loader(folder.path, { shared: true, tuning });
     await stalled;
@@ -136,7 +136,7 @@ describe('a shared folder', { timeout }, () => {
 
   it('stays whole when an owner wakes up that was paused for longer than its lease', async () => {
     await using folder = await modelFolder();
-    const tuning = { leaseMs: 3_000 };
+    const tuning = { leaseMs: 6_000 };
     let resume = (): void => undefined;
     const stalled = new Promise<void>((resolve) => {
       hub.transfers.push({
