@@ -135,8 +135,8 @@ function comparisons(contenders: readonly Contender[]): ProofFigures['comparison
   });
 }
 
-function yardstickChoices({ c, summed, trainingSeconds }: Yardsticks): ProofFigures['yardstick'] {
-  return { c: summed ? { intents: c.intents } : c, trainingSeconds };
+function yardstickChoices({ c, summed, trainingCpuSeconds }: Yardsticks): ProofFigures['yardstick'] {
+  return { c: summed ? { intents: c.intents } : c, trainingCpuSeconds };
 }
 
 async function write(figures: ProofFigures, out: string, python: string): Promise<void> {

@@ -99,7 +99,7 @@ export interface Yardsticks {
   c: { intents: number; queues: number };
   /** Whether queues are sums over intents, or a model of their own: what is better on validation. */
   summed: boolean;
-  trainingSeconds: number;
+  trainingCpuSeconds: number;
   scikitLearn: string;
 }
 
@@ -122,7 +122,7 @@ export async function measureYardsticks(task: TicketTriage, log: Log): Promise<Y
       : { ...yardstickContender(direct), question: 'queues' },
     c: { intents: byIntent.c, queues: direct.c },
     summed,
-    trainingSeconds: byIntent.trainingSeconds,
+    trainingCpuSeconds: byIntent.trainingCpuSeconds,
     scikitLearn: byIntent.scikitLearn,
   };
 }

@@ -15,7 +15,7 @@ export interface ProofFigures {
   /** How many labels each question has. */
   labels: Record<Question, number>;
   /** The C that validation chose for each yardstick. Without one of queues, those are sums over intents. */
-  yardstick: { c: { intents: number; queues?: number }; trainingSeconds: number };
+  yardstick: { c: { intents: number; queues?: number }; trainingCpuSeconds: number };
   /** The prompts that were tried with models that were not trained for the task. */
   prompts: PromptTrial[];
   contenders: ContenderFigures[];
@@ -174,7 +174,7 @@ function method(figures: ProofFigures): string[] {
     '  out of scope, or written otherwise, is not measured here.',
     '- Every model is asked for one token by a real llama-server (one thread), and scored by the code that the router runs: the',
     '  probabilities of the tokens that stand for labels, made to sum to 1. Queues of the specialist are sums over their intents.',
-    `- TF-IDF with logistic regression learns from the same messages, in ${yardstick.trainingSeconds.toFixed(0)} s; validation chooses its C = ${yardstick.c.intents}, and its way to queues:`,
+    `- TF-IDF with logistic regression learns from the same messages, in ${yardstick.trainingCpuSeconds.toFixed(0)} CPU seconds; validation chooses its C = ${yardstick.c.intents}, and its way to queues:`,
     `  ${yardstick.c.queues === undefined ? 'sums over its intents' : `a model of its own, with C = ${yardstick.c.queues}`}.`,
     '- Models that were not trained for this see the queues with a sentence each and examples from the training part. Of the',
     '  prompts that were tried, the one that is best on validation counts:',

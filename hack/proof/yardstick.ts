@@ -16,7 +16,7 @@ const root = join(import.meta.dirname, '../..');
 const output = z.object({
   labels: z.array(z.string()),
   c: z.number(),
-  trainingSeconds: z.number(),
+  trainingCpuSeconds: z.number(),
   medianMilliseconds: z.number(),
   parameters: z.number(),
   scikitLearn: z.string(),
@@ -29,7 +29,7 @@ export interface Yardstick {
   test: Prediction[];
   /** The inverse strength of regularisation that validation chose. */
   c: number;
-  trainingSeconds: number;
+  trainingCpuSeconds: number;
   medianMilliseconds: number;
   scikitLearn: string;
 }
