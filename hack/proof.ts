@@ -168,7 +168,8 @@ let running: Served | undefined;
 async function serving<T>(what: Omit<Serving, 'log'>, work: (engine: Served) => Promise<T>): Promise<T> {
   await using engine = await serve({ ...what, log });
   running = engine;
-  return work(engine);
+  // Awaited here, or the engine would end before its work begins.
+  return await work(engine);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
