@@ -108,7 +108,7 @@ def reliability(figures: dict, folder: Path) -> None:
         panel.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel='confidence', title=title, aspect='equal')
         panel.xaxis.set_major_formatter(PercentFormatter(1))
         panel.yaxis.set_major_formatter(PercentFormatter(1))
-        panel.legend(loc='upper left')
+        panel.legend(loc='lower right')
     panels[0].set_ylabel('right answers, with 95% interval')
     figure.tight_layout()
     save(figure, folder, 'reliability')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Contender, comparison, figuresOf } from './figures.ts';
+import { type Contender, type ContenderFigures, comparison, figuresOf } from './figures.ts';
 import { comparisonSentence, type ProofFigures, reportPage } from './report.ts';
 
 /** Predictions of two labels: so many sure ones that are right, and so many unsure ones, half of them right. */
@@ -43,6 +43,14 @@ describe('the page', () => {
   it('tells calibration before and after, and risk by coverage', () => {
     expect(page).toMatch(/\| The specialist \| queues \| \d\.\d\d \| \d+\.\d % → \d+\.\d % \| 0\.\d{3} → 0\.\d{3} \|/);
     expect(page).toContain('| The specialist | queues | 0.0 % (0.0–7.1) | 0.0 % (0.0–5.2) | 0.0 % (0.0–4.1) | ');
+  });
+
+  it('says where the temperature does not help', () => {
+    const [first] = figures.contenders as [ContenderFigures];
+    const pageOf = (raw: number, tempered: number): string =>
+      reportPage({ ...figures, contenders: [{ ...first, calibrationError: { raw, tempered } }] });
+    expect(pageOf(0.01, 0.02)).toContain('does not lower the calibration error of: The specialist (queues).');
+    expect(pageOf(0.02, 0.01)).not.toContain('does not lower');
   });
 
   it('tells what escalation to an assumed model gives, and from where on it makes answers worse', () => {

@@ -51,6 +51,7 @@ export function reportPage(figures: ProofFigures): string {
     '',
     ...calibrationTable(figures),
     '',
+    ...miscalibrated(figures),
     '## Answering only when sure',
     '',
     '![Wrong answers among the most confident share of the messages](risk-coverage.svg)',
@@ -69,7 +70,7 @@ export function reportPage(figures: ProofFigures): string {
     ...hybridTable(figures),
     '',
     'Beyond the best share every further message that is given away costs accuracy: the specialist is better at what it would give',
-    'away next. A weaker model in its place makes answers worse than none.',
+    'away next. From the share in the last column on, the whole is worse than the specialist alone.',
     '',
     '## How it was measured',
     '',
@@ -114,6 +115,14 @@ function calibrationTable(figures: ProofFigures): string[] {
     ]),
   );
   return table(['', '', 'temperature', 'ECE, 15 bins', 'NLL, nats'], rows);
+}
+
+/** Says where the temperature did not help on test messages: there is noise in what validation says. */
+function miscalibrated({ contenders }: ProofFigures): string[] {
+  const worse = contenders.filter(({ calibrationError: { raw, tempered } }) => tempered > raw);
+  if (worse.length === 0) return [];
+  const names = worse.map(({ name, question }) => `${name} (${headings[question]})`);
+  return [`On these test messages the temperature does not lower the calibration error of: ${names.join(', ')}.`, ''];
 }
 
 function riskTable(figures: ProofFigures): string[] {
