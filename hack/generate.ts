@@ -9,6 +9,7 @@ import { editorSchema, editorSchemaName } from './generate/editor-schema.ts';
 import { kinds } from './generate/kinds.ts';
 import { reference } from './generate/reference.ts';
 import { structuralSchema } from './generate/schema.ts';
+import { ticketTriageManifests } from './generate/ticket-triage.ts';
 
 /** Every generated file: its path within the repository, and its text. */
 export async function generatedFiles(root: string): Promise<Map<string, string>> {
@@ -29,6 +30,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
   });
   return new Map([
     ...files,
+    ...(await ticketTriageManifests(root)),
     ['charts/cadre/values.schema.json', chartValuesSchema()],
     ['docs/reference/api.md', reference(entries)],
     ['docs/reference/conditions.md', conditionsReference()],

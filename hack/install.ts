@@ -33,6 +33,12 @@ export async function installChart(cluster: Cluster, log: Log, values: string[] 
   log(`Cadre is installed (${elapsed(began)})`);
 }
 
+/** Where this machine reaches the router: Services of the local cluster have addresses that are routed to it. */
+export async function routerUrl(cluster: Cluster): Promise<string> {
+  const get = ['get', 'service', 'cadre-router', '--namespace', cadreNamespace, '--output=jsonpath={.spec.clusterIP}'];
+  return `http://${(await cluster.kubectl(get)).trim()}`;
+}
+
 /** The chart's values for an image `localhost/cadre:TAG`. */
 function imageSettings(image: string | undefined): Record<string, string> {
   const at = image?.lastIndexOf(':') ?? -1;

@@ -1,56 +1,56 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
-import { examplesIn, parseMessages, summary } from './tour.ts';
+import { splitOf } from './proof/ticket-triage.ts';
+import { type Answer, examples, type Round, table, tourMessages } from './tour.ts';
 
-const example = (file: string): string =>
-  readFileSync(join(import.meta.dirname, '..', 'examples', 'quickstart', file), 'utf8');
+describe("the tour's messages", async () => {
+  const messages = await tourMessages();
 
-describe("the tour's messages", () => {
-  const messages = parseMessages(example('messages.csv'));
-  const policy = parse(example('ticket-triage.yaml')) as { spec: { output: { labels: { name: string }[] } } };
-  const labels = policy.spec.output.labels.map(({ name }) => name);
-
-  it('are fifty, in queues that the policy has as labels, each of them used', () => {
+  it('are fifty of the held-out part, of ten of the eleven queues', () => {
     expect(messages).toHaveLength(50);
-    expect(new Set(messages.map(({ queue }) => queue))).toEqual(new Set(labels));
-  });
-
-  it('keep their commas and quotes', () => {
-    expect(messages.map(({ text }) => text)).toContain('I heard you have an auto-top up option, where do I find that?');
-    expect(parseMessages('text,category,queue\n"Say ""hello"", please",greeting,account\n')).toEqual([
-      { text: 'Say "hello", please', queue: 'account' },
-    ]);
-  });
-
-  it('are not among the examples that the prompt shows, two of each queue', () => {
-    const prompt = example('prompt.txt');
-    const shown = [...prompt.matchAll(/^Message: (.+)\nQueue:\n(\w+)$/gm)];
-    expect(examplesIn(prompt)).toBe(2 * labels.length);
-    for (const label of labels) expect(shown.filter(([, , queue]) => queue === label)).toHaveLength(2);
-    const texts = new Set(messages.map(({ text }) => text));
-    expect(shown.filter(([, text = '']) => texts.has(text))).toEqual([]);
-    expect(prompt.endsWith('\n\nMessage: {message}\nQueue:\n')).toBe(true);
+    expect(messages.filter(({ text }) => splitOf(text) !== 'test')).toEqual([]);
+    expect(new Set(messages.map(({ queue }) => queue)).size).toBe(10);
   });
 });
 
-describe('the summary of the tour', () => {
-  it('tells for each backend how many, how fast and how many right', () => {
-    const messages = [
-      { text: 'a', queue: 'card' },
-      { text: 'b', queue: 'fee' },
-      { text: 'c', queue: 'fee' },
-    ];
-    const answers = [
-      { text: 'card', backend: 'specialist', ms: 30 },
-      { text: 'cash', backend: 'general', ms: 90 },
-      { text: 'fee', backend: 'specialist', ms: 10 },
-    ];
-    expect(summary(messages, answers, 4)).toEqual([
-      'general: 1 answers, median 90 ms, 0 as a person would sort them',
-      'specialist: 2 answers, median 30 ms, 2 as a person would sort them',
-      'Neither model was trained for this: they guess from 4 examples in the prompt.',
+describe('what the tour prints', () => {
+  const messages = [
+    { text: 'Where is my card?', queue: 'card' },
+    { text: 'Why was I charged for that transfer to my sister in Spain?', queue: 'fee' },
+  ];
+  const answer = (queue: string, backend: string, confidence: number | undefined, ms: number): Answer => ({
+    queue,
+    backend,
+    confidence,
+    ms,
+  });
+  const done: Round[] = [
+    {
+      name: 'specialist',
+      model: 'specialist-alone',
+      answers: [answer('card', 'specialist', 0.987, 90), answer('fee', 'specialist', 0.61, 110)],
+      seconds: 0.25,
+    },
+    {
+      name: 'split',
+      model: 'ticket-triage',
+      answers: [answer('card', 'specialist', 0.987, 90), answer('cash', 'general', undefined, 800)],
+      seconds: 2,
+    },
+  ];
+
+  it('has answers beside what a person would choose, how sure each was, and who gave it where that is in question', () => {
+    expect(examples(messages, done)).toEqual([
+      'message                                               queue     specialist        split',
+      'Where is my card?                                     card      ✓ card 0.99       ✓ card 0.99 by specialist',
+      'Why was I charged for that transfer to my sister in…  fee       ✓ fee 0.61        ✗ cash by general',
+    ]);
+  });
+
+  it('ends with what each came to', () => {
+    expect(table(messages, done)).toEqual([
+      '            right             answered by                         requests/s    median',
+      'specialist  2 of 2, 100 %     specialist 100 %                    8.0           110 ms',
+      'split       1 of 2, 50 %      specialist 50 %, general 50 %       1.0           800 ms',
     ]);
   });
 });

@@ -18,7 +18,7 @@ interface ModelFile {
  * The models that examples and tests serve: small enough for two cores, real enough to answer. SmolLM2 is tuned to chat;
  * this Gemma is a base model without a chat template.
  */
-const models = {
+export const models = {
   smollm2: {
     file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
     sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',

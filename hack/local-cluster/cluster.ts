@@ -1,14 +1,13 @@
-import { existsSync } from 'node:fs';
-import { chmod, copyFile, link, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UserError } from '../../process/errors.ts';
 import { type Log, stateDir, withLock } from '../cache.ts';
 import { runCommand } from '../command.ts';
-import { ensureModels } from '../engines/models.ts';
 import { bringUp } from './bring-up.ts';
 import { ensureBinaries } from './build.ts';
 import { type Cluster, clusterHandle } from './cluster-handle.ts';
 import { logFile } from './components.ts';
+import { fillModelFolder } from './model-files.ts';
 import { chooseNetwork } from './network.ts';
 import { destroyMachine, NodeMachine } from './node-machine.ts';
 import { partsOf, type Settings } from './parts.ts';
@@ -48,7 +47,10 @@ export async function up(options: ClusterOptions): Promise<Cluster> {
       const made = found ?? (await NodeMachine.create(dir, decided.network, binaries.pause, log));
       return { settings: decided, machine: made };
     });
-    const [cluster] = await Promise.all([bringUp(machine, settings, binaries, { log, images }), offerModels(dir, log)]);
+    const [cluster] = await Promise.all([
+      bringUp(machine, settings, binaries, { log, images }),
+      fillModelFolder(join(dir, 'models'), log),
+    ]);
     return cluster;
   });
 }
@@ -108,20 +110,6 @@ async function decide(dir: string, { gpus }: ClusterOptions): Promise<Settings> 
   const settings = { network: chooseNetwork(destinations), gpus: gpus ?? 8 };
   await writeSettings(dir, settings);
   return settings;
-}
-
-/** The model files under plain names in one folder, for volumes. */
-async function offerModels(dir: string, log: Log): Promise<void> {
-  const folder = join(dir, 'models');
-  await mkdir(folder, { recursive: true });
-  for (const path of Object.values(await ensureModels(log))) {
-    const target = join(folder, basename(path));
-    if (existsSync(target) && (await stat(target)).size === (await stat(path)).size) continue;
-    await rm(`${target}.part`, { force: true });
-    await link(path, `${target}.part`).catch(() => copyFile(path, `${target}.part`));
-    await chmod(`${target}.part`, 0o644);
-    await rename(`${target}.part`, target);
-  }
 }
 
 async function residentBytes(pid: number): Promise<number | undefined> {
