@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { argmax, grouped, groupSums, pooled, scoredAnswer } from './prediction.ts';
-import { distribution } from './testing/arbitraries.ts';
+import { distribution, sparseDistribution } from './testing/arbitraries.ts';
 
 describe('an answer', () => {
   it('is the likeliest label, the first of equals', () => {
@@ -36,6 +36,26 @@ describe('groups', () => {
           probabilities.map((_, label) => label % 3),
         );
         expect(sums.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+      }),
+    );
+  });
+});
+
+describe('groups whose number is given', () => {
+  it('have the sums of their labels, and together what all labels have', () => {
+    fc.assert(
+      fc.property(sparseDistribution, fc.integer({ min: 1, max: 5 }), (probabilities, count) => {
+        const groupOf = Int32Array.from(probabilities, (_, label) => label % count);
+        const sums = groupSums(probabilities, groupOf, count);
+        expect(sums).toHaveLength(count);
+        expect(sums.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+        for (const [group, sum] of sums.entries()) {
+          const own = probabilities.filter((_, label) => label % count === group);
+          expect(sum).toBeCloseTo(
+            own.reduce((a, b) => a + b, 0),
+            9,
+          );
+        }
       }),
     );
   });

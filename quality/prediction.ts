@@ -43,14 +43,29 @@ export function grouped(predictions: readonly Prediction[], groupOf: readonly nu
   }));
 }
 
-/** The sums of probabilities by group: {@link grouped} for one list. */
-export function groupSums(probabilities: ArrayLike<number>, groupOf: readonly number[]): number[] {
-  const sums = Array.from({ length: Math.max(-1, ...groupOf) + 1 }, () => 0);
+/**
+ * The sums of probabilities by group: {@link grouped} for one list.
+ *
+ * @param groupOf The group's index of every label's index.
+ * @param count How many groups there are; default: as many as `groupOf` names.
+ */
+export function groupSums(
+  probabilities: ArrayLike<number>,
+  groupOf: ArrayLike<number>,
+  count = largest(groupOf) + 1,
+): number[] {
+  const sums = Array.from({ length: count }, () => 0);
   for (let label = 0; label < groupOf.length; label++) {
     const group = groupOf[label] as number;
     sums[group] = (sums[group] as number) + (probabilities[label] ?? 0);
   }
   return sums;
+}
+
+function largest(indices: ArrayLike<number>): number {
+  let most = -1;
+  for (let at = 0; at < indices.length; at++) most = Math.max(most, indices[at] as number);
+  return most;
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   temperatureRange,
   withTemperature,
 } from './temperature.ts';
-import { distribution, predictions } from './testing/arbitraries.ts';
+import { distribution, predictions, sparseDistribution } from './testing/arbitraries.ts';
 
 const temperatures = fc.double({ min: 0.1, max: 10, noNaN: true });
 
@@ -28,6 +28,26 @@ describe('a temperature', () => {
     expect([...withTemperature([0.8, 0.2], 1)]).toEqual([0.8, 0.2]);
     expect(withTemperature([0.8, 0.2], 2)[0]).toBeCloseTo(2 / 3, 12);
     expect(withTemperature([0.8, 0.2], 0.5)[0]).toBeCloseTo(16 / 17, 12);
+    expect(withTemperature([0.9, 0.1], 2)[0]).toBeCloseTo(0.75, 12);
+    expect(withTemperature([0.75, 0.25], 0.5)[0]).toBeCloseTo(0.9, 12);
+  });
+
+  it('of 1 changes nothing of any probabilities', () => {
+    fc.assert(
+      fc.property(sparseDistribution, (probabilities) => {
+        expect([...withTemperature(probabilities, 1)]).toEqual(probabilities);
+      }),
+    );
+  });
+
+  it('keeps the sum and the likeliest label where others have no probability', () => {
+    fc.assert(
+      fc.property(sparseDistribution, fc.double({ min: 0.05, max: 20, noNaN: true }), (probabilities, temperature) => {
+        const tempered = withTemperature(probabilities, temperature);
+        expect(tempered.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+        expect(tempered[argmax(probabilities)]).toBe(Math.max(...tempered));
+      }),
+    );
   });
 
   it('keeps the sum and the likeliest label', () => {
@@ -43,6 +63,7 @@ describe('a temperature', () => {
   it('leaves what has no probability without any, at every temperature', () => {
     expect([...withTemperature([1, 0], 5)]).toEqual([1, 0]);
     expect([...withTemperature([0, 0], 5)]).toEqual([0, 0]);
+    expect(withTemperature([0, 0], 1.4)).toEqual(new Float64Array(2));
     expect(withTemperature([1e-300, 2e-300], 0.05)[1]).toBeCloseTo(1, 5);
   });
 

@@ -34,10 +34,13 @@ export async function ensureLlamaServerImage(log: Log): Promise<BuiltImage> {
   });
 }
 
+/** What tsconfig.build.json compiles. */
+const productFolders = ['crds', 'kube', 'process', 'quality', 'operator', 'runtime', 'cli'];
+
 /** Our own image, from the Dockerfile that we ship, of the sources as they are in this checkout. */
 export function ensureCadreImage(log: Log): Promise<BuiltImage> {
   return ensureNodeImage(log, 'cadre', {
-    folders: ['crds', 'kube', 'process', 'operator', 'runtime', 'cli'],
+    folders: productFolders,
     project: { extends: join(checkout, 'tsconfig.build.json') },
     dockerfile: join(checkout, 'Dockerfile'),
   });
@@ -46,7 +49,7 @@ export function ensureCadreImage(log: Log): Promise<BuiltImage> {
 /** The engine simulator's image. */
 export function ensureEngineSimImage(log: Log): Promise<BuiltImage> {
   return ensureNodeImage(log, 'engine-sim', {
-    folders: ['test/support/engine-sim', 'crds', 'kube', 'process', 'operator', 'runtime', 'cli'],
+    folders: ['test/support/engine-sim', ...productFolders],
     project: { extends: join(checkout, 'tsconfig.build.json'), include: [join(checkout, 'test/support/engine-sim')] },
     dockerfile: join(recipes, 'engine-sim/Dockerfile'),
   });

@@ -9,6 +9,13 @@ export function distribution(labels: number): fc.Arbitrary<number[]> {
   });
 }
 
+/** As `distribution`, with labels that have no probability, and some that have next to none. */
+export const sparseDistribution: fc.Arbitrary<number[]> = fc
+  .array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 20 })
+  .map((weights) => ({ weights, sum: weights.reduce((a, b) => a + b) }))
+  .filter(({ sum }) => sum > 1e-3)
+  .map(({ weights, sum }) => weights.map((weight) => weight / sum));
+
 export const predictions: fc.Arbitrary<Prediction[]> = fc.array(
   distribution(6).chain((probabilities) =>
     fc.record({

@@ -1,13 +1,6 @@
-import {
-  type CompiledLabels,
-  indexOfLargest,
-  type SharedMass,
-  scorePosition,
-  spreadShared,
-  sumGroups,
-  textAfter,
-  withTemperature,
-} from './label-probabilities.ts';
+import { argmax, groupSums } from '../../../quality/prediction.ts';
+import { withTemperature } from '../../../quality/temperature.ts';
+import { type CompiledLabels, type SharedMass, scorePosition, spreadShared, textAfter } from './label-probabilities.ts';
 import type { LabelSet, SpokenLabels } from './label-set.ts';
 import type { Position } from './positions.ts';
 
@@ -127,12 +120,12 @@ export function verdictOf(estimate: Estimate, { answerOf }: SpokenLabels, { answ
   const probabilities = estimate.probabilities.slice();
   spreadShared(probabilities, estimate.shared);
   const calibrated = withTemperature(probabilities, temperature);
-  const sums = sumGroups(calibrated, answerOf, answers.length);
-  const evidence = sumGroups(
+  const sums = groupSums(calibrated, answerOf, answers.length);
+  const evidence = groupSums(
     calibrated.map((p, label) => (estimate.seen[label] === 1 ? p : 0)),
     answerOf,
     answers.length,
   );
-  const answer = indexOfLargest(evidence);
+  const answer = argmax(evidence);
   return { answer, confidence: Math.min(1, sums[answer] as number) };
 }

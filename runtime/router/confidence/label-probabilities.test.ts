@@ -1,19 +1,24 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { argmax } from '../../../quality/prediction.ts';
 import {
   type Candidate,
+  type CompiledLabels,
   compileLabels,
-  indexOfLargest,
-  labelProbabilities,
   type SpokenLabel,
   scorePosition,
-  sumGroups,
-  withTemperature,
+  spreadShared,
 } from './label-probabilities.ts';
 
 const named = (...names: string[]) => compileLabels(names.map((name) => ({ name })));
 const seen = (tokens: Record<string, number>): Candidate[] =>
   Object.entries(tokens).map(([token, p]) => ({ token, logprob: Math.log(p) }));
+/** With what tokens leave open divided evenly. */
+function labelProbabilities(candidates: Iterable<Candidate>, labels: CompiledLabels, chosen?: Candidate) {
+  const { probabilities, shared, mass } = scorePosition(candidates, labels, { chosen });
+  spreadShared(probabilities, shared);
+  return { probabilities, mass };
+}
 const rounded = (values: Float64Array) => [...values].map((value) => Math.round(value * 1e4) / 1e4);
 
 describe('the probability of a label', () => {
@@ -98,7 +103,7 @@ describe('the probability of a label', () => {
     expect(labelProbabilities(candidates, labels).mass).toBe(0);
     const scored = labelProbabilities(candidates, labels, { token: 'b', logprob: Math.log(0.01) });
     expect(scored.mass).toBeCloseTo(0.01);
-    expect(indexOfLargest(scored.probabilities)).toBe(0); // of `a` it is only known that it has at most 0.09
+    expect(argmax(scored.probabilities)).toBe(0); // of `a` it is only known that it has at most 0.09
   });
 
   it('is nothing where no token stands for a label', () => {
@@ -182,57 +187,6 @@ describe('probabilities', () => {
         const { probabilities } = labelProbabilities(candidates, compileLabels(labels));
         for (const [i, p] of probabilities.entries())
           expect(p).toBeCloseTo(sum === 0 ? 0 : (expected[i] ?? 0) / sum, 9);
-      }),
-    );
-  });
-});
-
-const distribution = fc
-  .array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 20 })
-  .filter((weights) => sumOf(weights) > 1e-3)
-  .map((weights) => weights.map((weight) => weight / sumOf(weights)));
-
-describe('a temperature', () => {
-  it('of 1 changes nothing', () => {
-    fc.assert(
-      fc.property(distribution, (p) => {
-        expect([...withTemperature(p, 1)]).toEqual(p);
-      }),
-    );
-  });
-
-  it('keeps the sum, and the likeliest where it was', () => {
-    fc.assert(
-      fc.property(distribution, fc.double({ min: 0.05, max: 20, noNaN: true }), (p, temperature) => {
-        const scaled = withTemperature(p, temperature);
-        expect(sumOf(scaled)).toBeCloseTo(1, 9);
-        expect(scaled[indexOfLargest(p)]).toBe(Math.max(...scaled));
-      }),
-    );
-  });
-
-  it('above 1 makes the answer less sure', () => {
-    expect(rounded(withTemperature([0.9, 0.1], 2))).toEqual([0.75, 0.25]);
-    expect(rounded(withTemperature([0.75, 0.25], 0.5))).toEqual([0.9, 0.1]);
-  });
-
-  it('leaves nothing as nothing', () => {
-    expect(withTemperature([0, 0], 1.4)).toEqual(new Float64Array(2));
-  });
-});
-
-describe('groups', () => {
-  it('have the sums of their labels, and together what all labels have', () => {
-    fc.assert(
-      fc.property(distribution, fc.integer({ min: 1, max: 5 }), (p, count) => {
-        const sums = sumGroups(
-          p,
-          p.map((_, i) => i % count),
-          count,
-        );
-        expect(sumOf(sums)).toBeCloseTo(1, 9);
-        for (const [group, sum] of sums.entries())
-          expect(sum).toBeCloseTo(sumOf(p.filter((_, i) => i % count === group)), 9);
       }),
     );
   });

@@ -55,33 +55,9 @@ export function compileLabels(labels: readonly SpokenLabel[]): CompiledLabels {
   return { count: labels.length, byToken, names: named.map(({ name }) => name), order };
 }
 
-/**
- * The probability of each label, from the likeliest tokens at the position where a model says it: the probabilities of
- * the tokens that stand for a label, summed, and renormalised over the labels, p(y) = Σ p(t of y) / Σ p(t of any label).
- *
- * A token stands for the label whose `token` it is; else for the labels whose names begin with it, a space before it left
- * out. Where a token is a whole name, shorter ones do not count for it, with that space or without: what a model means by
- * `d` is any word with d, and by `deposit` the label. A token that begins several names (`card` of `card_arrival` and
- * `card_linking`) is divided evenly among them; where that matters, `scorePosition` tells it apart.
- *
- * A label that no candidate stands for counts with the most that it can have, the least likely candidate's probability,
- * within what the candidates leave of 1: so nothing looks certain because the rest was not looked at. All zero, with
- * `mass` 0, when no candidate stands for any label.
- *
- * `chosen`: the token that was said, which need not be among the likeliest.
- */
-export function labelProbabilities(
-  candidates: Iterable<Candidate>,
-  labels: CompiledLabels,
-  chosen?: Candidate,
-): { probabilities: Float64Array; mass: number } {
-  const { probabilities, shared, mass } = scorePosition(candidates, labels, { chosen });
-  spreadShared(probabilities, shared);
-  return { probabilities, mass };
-}
-
 /** Where in a label a position is. */
 export interface PositionContext {
+  /** The token that was said, which need not be among the likeliest. */
   chosen?: Candidate | undefined;
   /** Indexes of the labels that come into question, all without `token`; absent: all labels. */
   within?: readonly number[] | undefined;
@@ -89,7 +65,19 @@ export interface PositionContext {
   said?: string | undefined;
 }
 
-/** As `labelProbabilities`, but what a token leaves open stays apart; and for any position within the labels' names. */
+/**
+ * The probability of each label, from the likeliest tokens at a position where a model says it: the probabilities of the
+ * tokens that stand for a label, summed, and renormalised over the labels, p(y) = Σ p(t of y) / Σ p(t of any label).
+ *
+ * A token stands for the label whose `token` it is; else for the labels whose names go on with it, at the beginning a space
+ * before it left out. Where a token is a whole name, shorter ones do not count for it, with that space or without: what a
+ * model means by `d` is any word with d, and by `deposit` the label. What a token leaves open (`card` of `card_arrival` and
+ * `card_linking`) is `shared`; `spreadShared` divides it where nothing more is known.
+ *
+ * A label that no candidate stands for counts with the most that it can have, the least likely candidate's probability,
+ * within what the candidates leave of 1: so nothing looks certain because the rest was not looked at. All zero, with
+ * `mass` 0, when no candidate stands for any label.
+ */
 export function scorePosition(
   candidates: Iterable<Candidate>,
   labels: CompiledLabels,
@@ -123,42 +111,6 @@ export function textAfter(said: string, token: string): string {
 /** Divides evenly what is known of several labels together. Changes `probabilities`. */
 export function spreadShared(probabilities: Float64Array, shared: readonly SharedMass[]): void {
   for (const { labels, mass } of shared) for (const index of labels) add(probabilities, index, mass / labels.length);
-}
-
-/**
- * Probabilities after temperature scaling, p^(1/T) / Σ p^(1/T), which is softmax(log p / T): Guo et al., On Calibration of
- * Modern Neural Networks, 2017 (https://arxiv.org/abs/1706.04599), section 4.2. The order stays as it is. T = 1 changes
- * nothing; above 1 the answer is less sure. `temperature` must be above 0.
- */
-export function withTemperature(probabilities: ArrayLike<number>, temperature: number): Float64Array {
-  const scaled = Float64Array.from(probabilities);
-  if (temperature === 1) return scaled;
-  let most = 0;
-  for (const p of scaled) if (p > most) most = p;
-  if (most === 0) return scaled;
-  let sum = 0;
-  for (let i = 0; i < scaled.length; i++) {
-    // Relative to the largest, whose power is 1 whatever the temperature: the sum cannot become 0.
-    const power = ((scaled[i] as number) / most) ** (1 / temperature);
-    scaled[i] = power;
-    sum += power;
-  }
-  for (let i = 0; i < scaled.length; i++) scaled[i] = (scaled[i] as number) / sum;
-  return scaled;
-}
-
-/** Sums probabilities by group. `groupOf`: the group of each, from 0 to `count` - 1. */
-export function sumGroups(probabilities: ArrayLike<number>, groupOf: ArrayLike<number>, count: number): Float64Array {
-  const sums = new Float64Array(count);
-  for (let i = 0; i < probabilities.length; i++) add(sums, groupOf[i] as number, probabilities[i] as number);
-  return sums;
-}
-
-/** Index of the largest, the first one of several; -1 where there is none. */
-export function indexOfLargest(values: ArrayLike<number>): number {
-  let best = -1;
-  for (let i = 0; i < values.length; i++) if (best < 0 || (values[i] as number) > (values[best] as number)) best = i;
-  return best;
 }
 
 /** How engines write the token that ends an answer: llama-server as nothing at all, others by its name. */

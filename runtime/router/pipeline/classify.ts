@@ -1,7 +1,7 @@
+import { argmax } from '../../../quality/prediction.ts';
 import { setUsage } from '../answers/document.ts';
 import { WholeAnswer } from '../answers/whole.ts';
 import { verdictOf } from '../confidence/estimate.ts';
-import { indexOfLargest } from '../confidence/label-probabilities.ts';
 import type { LabelSet } from '../confidence/label-set.ts';
 import {
   asAnswer,
@@ -47,7 +47,7 @@ export async function classify(
 }
 
 function ownVerdict({ label, probabilities }: Classification): LabelVerdict {
-  const answer = indexOfLargest(probabilities);
+  const answer = argmax(probabilities);
   return { answer, label, confidence: probabilities[answer] };
 }
 
@@ -59,7 +59,7 @@ function verdictAmong({ label, probabilities }: Classification, set: LabelSet): 
   const { labels } = set.trained;
   if (probabilities.length !== labels.length)
     return `has ${probabilities.length} classes, and the policy has ${labels.length} labels`;
-  const name = labels[indexOfLargest(probabilities)]?.name;
+  const name = labels[argmax(probabilities)]?.name;
   if (name !== label && !unnamed.test(label))
     return `calls a class "${label}" that is "${name}" in the order of the policy's labels`;
   const estimate = {

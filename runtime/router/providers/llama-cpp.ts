@@ -1,9 +1,9 @@
 import type { UsageKind } from '../answers/usage.ts';
 import type { LabelQuestion } from '../confidence/label-set.ts';
 import { setMembers } from '../json/edit.ts';
-import { chatCompletions, embeddings, type Operation, type RequestBody } from '../operations.ts';
+import { embeddings, type RequestBody } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
-import { mostTokensOf, oneLabel } from './one-label.ts';
+import { madeOnce, mostTokensOf, oneLabel, withLogprobs } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
 
 /**
@@ -30,19 +30,7 @@ function usageKind({ prompt }: RequestBody): UsageKind {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? 'PerPrompt' : 'PerChoice';
 }
 
-/** The fields that ask for labels, in JSON. */
-interface LabelFields {
-  chat: Readonly<Record<string, string>>;
-  text: Readonly<Record<string, string>>;
-}
-
-const made = new WeakMap<LabelQuestion, LabelFields>();
-
-function fieldsFor(question: LabelQuestion, operation: Operation): Readonly<Record<string, string>> {
-  let fields = made.get(question);
-  if (!fields) made.set(question, (fields = labelFields(question)));
-  return operation === chatCompletions ? fields.chat : fields.text;
-}
+const fieldsFor = madeOnce(labelFields);
 
 /** By so much the tokens that begin labels are raised above all others: e^100 times likelier, with their ratios kept. */
 const bias = 100;
@@ -59,7 +47,7 @@ const mostTokens = 1000;
  * Where a name ends and another goes on, the token that ends an answer would have to be raised as well, and nobody has told
  * which one that is: there, what is told without a bias must do.
  */
-function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
+function labelFields({ tokens, names, whole }: LabelQuestion) {
   const spaced = names.map((name) => ` ${name}`);
   const choices = names.length > 0 ? [`" "? (${names.map(gbnfString).join(' | ')})`] : [];
   const grammar = `root ::= ${[...tokens.map(gbnfString), ...choices].join(' | ')}`;
@@ -86,11 +74,6 @@ function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
 function isAnyContinued(names: readonly string[]): boolean {
   const sorted = names.toSorted();
   return sorted.some((name, at) => sorted[at + 1]?.startsWith(name) === true);
-}
-
-function withLogprobs(fields: Readonly<Record<string, string>>, top: number): LabelFields {
-  const most = String(top);
-  return { chat: { ...fields, logprobs: 'true', top_logprobs: most }, text: { ...fields, logprobs: most } };
 }
 
 /** A literal of llama.cpp's grammar language (grammars/README.md there). */

@@ -1,8 +1,8 @@
 import type { LabelQuestion } from '../confidence/label-set.ts';
 import { setMembers } from '../json/edit.ts';
-import { completions, embeddings, type Operation } from '../operations.ts';
+import { embeddings } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
-import { mostTokensOf, oneLabel } from './one-label.ts';
+import { madeOnce, mostTokensOf, oneLabel, withLogprobs } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
 
 /** vLLM. It cancels what a client no longer waits for, streamed or not, so it is asked as the client asks. */
@@ -20,33 +20,18 @@ export const vllm: Dialect = {
   },
 };
 
-/** The fields that ask for labels, in JSON. */
-interface LabelFields {
-  chat: Readonly<Record<string, string>>;
-  text: Readonly<Record<string, string>>;
-}
-
-const made = new WeakMap<LabelQuestion, LabelFields>();
-
-function fieldsFor(question: LabelQuestion, operation: Operation): Readonly<Record<string, string>> {
-  let fields = made.get(question);
-  if (!fields) made.set(question, (fields = labelFields(question)));
-  return operation === completions ? fields.text : fields.chat;
-}
+const fieldsFor = madeOnce(labelFields);
 
 /** vLLM's default of `--max-logprobs`: it refuses to tell more. */
-const mostTokens = '20';
+const mostTokens = 20;
 
 /** How vLLM is asked for labels: held to them, its log-probabilities are those of the tokens that may begin a label. */
-function labelFields({ tokens, names, whole }: LabelQuestion): LabelFields {
+function labelFields({ tokens, names, whole }: LabelQuestion) {
   const texts = [...tokens, ...names, ...names.map((name) => ` ${name}`)];
-  const common = {
+  const fields = {
     structured_outputs: JSON.stringify({ choice: texts }),
     max_tokens: whole ? String(mostTokensOf(texts)) : '1',
     temperature: '0',
   };
-  return {
-    chat: { ...common, logprobs: 'true', top_logprobs: mostTokens },
-    text: { ...common, logprobs: mostTokens },
-  };
+  return withLogprobs(fields, mostTokens);
 }
