@@ -60,7 +60,7 @@ export function coreDNS(image: string, network: Network): Manifest[] {
       subjects: [{ kind: 'ServiceAccount', ...metadata }],
     },
     { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { Corefile: corefile } },
-    // Names that tests make up: lines as in /etc/hosts, seen a few seconds after they change here.
+    // Names that tests make up: lines as in /etc/hosts, seen within 20 s of a change here (the kubelet's syncFrequency, and the cache above).
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'coredns-hosts', namespace } },
     {
       apiVersion: 'v1',
