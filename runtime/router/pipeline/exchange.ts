@@ -34,6 +34,8 @@ export interface Attempt {
   failure?: Failure;
   /** The connection's own words. */
   cause?: Error;
+  /** The tokens that it cost, as the upstream counted them, whoever's answer the client got. */
+  usage?: TokenUsage;
 }
 
 /** One request on its way. Each stage adds what the later ones need. */
@@ -73,7 +75,7 @@ export interface Exchange {
   committed: boolean;
   /** send: when the client's first byte went out; 0 before. */
   firstByteAt: number;
-  /** send: tokens of the answer that was given. */
+  /** send: tokens of the answer that was given, which are those of its attempt. */
   usage: TokenUsage | undefined;
   /** send: probability of the label that was answered, in [0, 1]; undefined: the answer is no label. */
   confidence: number | 'Unknown' | undefined;

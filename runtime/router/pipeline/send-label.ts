@@ -57,6 +57,7 @@ export async function sendLabel(
     : await labelled(exchange, attempt, speaking, set(labels, 'label set'), context);
   if (found.failure) return found.failure;
   const { document, verdicts, usage } = found;
+  if (usage) attempt.usage = usage;
   exchange.usage = usage;
   exchange.confidence = lowest(verdicts);
   const wanted = wantedLogprobs(exchange.body, exchange.operation === chatCompletions);

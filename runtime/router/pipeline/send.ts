@@ -25,6 +25,7 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
   const asked = dialect.request({ operation, raw, body, stream, backend, servedModel, labels: undefined });
   const reader = readerFor(exchange, attempt, asked, context);
   const failure = await ask(exchange, attempt, asked, reader, asked.streamed || operation === embeddings);
+  if (reader.usage) attempt.usage = reader.usage;
   const outcome = failure ?? deliver(exchange, attempt, reader, context);
   if (outcome) attempt.failure = outcome;
   else exchange.usage = reader.usage;
