@@ -19,7 +19,8 @@ down: $(INSTALLED) ## Remove every trace of it but the caches.
 test: $(INSTALLED) ## Every test: units, a real API server, a real node. ONLY=unit for one of unit, apiserver, e2e.
 	@node hack/test.ts $(ONLY)
 
-test-long: $(INSTALLED) ## The scenarios at full length; writes docs/measured/.
+test-long: $(INSTALLED) ## The scenarios at full length, and the tests of training/; writes docs/measured/.
+	@node hack/test-training.ts
 	@CADRE_TEST_LONG=1 node hack/test.ts apiserver e2e
 
 check: $(INSTALLED) ## Generated files, types, lint, format and the chart.

@@ -1,42 +1,34 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { Pool } from 'undici';
-import { clientKey, eventsPerStream, type Part, request, startPart } from './router/parts.ts';
+import { errorMessage, UserError } from '../process/errors.ts';
+import { type Case, cases } from './router/cases.ts';
+import { describe, type Figures, goals, type Soak } from './router/figures.ts';
+import { measure, type Options, soak } from './router/measure.ts';
+import { programs, type Running, startBackend } from './router/programs.ts';
 
-const help = `npm run bench:router -- [--seconds N] [--warm-up SECONDS] [--connections N] [--json FILE]
+const help = `npm run bench:router -- [--program NAME]... [--case NAME]... [--processes N]... [--seconds N] [--warm-up SECONDS]
+                        [--connections N] [--soak REQUESTS] [--json FILE]
 
-Sends the same requests through the router and through a bare Node proxy that parses them, in turns, against a backend that
-answers at once, and prints what each costs: CPU of the process by the operating system's account.`;
+Sends the same requests through the router and through others that could stand in its place, in turns, against a backend
+that answers at once, and prints what each costs: CPU of its processes by the operating system's account, requests per
+second at full load, and the latency that it adds at half load. Others are fetched from npm, PyPI and Debian into the cache.
 
-/** One case of one program. Microseconds of CPU are per request, and per event of a stream. */
-interface Figures {
-  case: 'plain' | 'streamed';
-  program: 'router' | 'bare';
-  cpuMicrosPerRequest: number;
-  cpuMicrosPerEvent?: number;
-  requestsPerSecond: number;
-  p50Ms: number;
-  p99Ms: number;
-  peakMemoryBytes: number;
-  errors: number;
-}
-
-/** What a part tells of itself when it is asked. */
-interface Told {
-  port?: number;
-  cpuMicros?: number;
-  memoryBytes?: number;
-}
+  --program    ${Object.keys(programs).join(', ')} (default: all of them)
+  --case       ${cases.map(({ name }) => name).join(', ')} (default: all of them)
+  --processes  how many processes each program may have (default: 1 and 2)
+  --soak       plain requests through one router, with its memory after each fifth of them (default: 200000; 0: none)`;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
+      program: { type: 'string', multiple: true, default: Object.keys(programs) },
+      case: { type: 'string', multiple: true, default: cases.map(({ name }) => name) },
+      processes: { type: 'string', multiple: true, default: ['1', '2'] },
       seconds: { type: 'string', default: '6' },
-      connections: { type: 'string', default: '32' },
       'warm-up': { type: 'string', default: '5' },
+      connections: { type: 'string', default: '32' },
+      soak: { type: 'string', default: '200000' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -45,162 +37,94 @@ async function main(): Promise<void> {
     console.log(help);
     return;
   }
-  const seconds = Number(values.seconds);
-  const connections = Number(values.connections);
-  const warmUp = Number(values['warm-up']);
-  const backend = await start('backend', 0);
-  const programs = { router: await start('router', backend.port), bare: await start('bare', backend.port) };
+  const names = values.program.map((name) => oneOf('--program', name, Object.keys(programs)));
+  const chosen = values.case.map((name) =>
+    oneOf(
+      '--case',
+      name,
+      cases.map((kind) => kind.name),
+    ),
+  );
+  const kinds = cases.filter(({ name }) => chosen.includes(name));
+  const options: Options = {
+    seconds: wholeNumber('--seconds', values.seconds, 1),
+    warmUpSeconds: wholeNumber('--warm-up', values['warm-up'], 0),
+    connections: wholeNumber('--connections', values.connections, 1),
+  };
+  const soaked = wholeNumber('--soak', values.soak, 0);
+  console.log(
+    `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores (${cpus()[0]?.model}), Node ${process.version}\n`,
+  );
+
   const figures: Figures[] = [];
-  try {
-    for (const kind of ['plain', 'streamed'] as const) {
-      // Until the compiler is done with it: its work would count as the program's.
-      for (const program of ['bare', 'router'] as const) await load(programs[program], kind, connections, warmUp);
-      // In turns, so that what else the machine does falls on both.
-      const rounds = { bare: [] as Load[], router: [] as Load[] };
-      for (let round = 0; round < 3; round++) {
-        for (const program of ['bare', 'router'] as const)
-          rounds[program].push(await load(programs[program], kind, connections, seconds / 3));
+  const written: (Figures | Soak)[] = [];
+  for (const processes of values.processes.map((count) => wholeNumber('--processes', count, 1))) {
+    await withPrograms(names, processes, async (running, backend) => {
+      for (const kind of kinds) {
+        const found = await measure(running, backend, kind, { processes, options });
+        figures.push(...found);
+        written.push(...found);
+        for (const one of found) console.log(describe(one));
+        console.log();
       }
-      for (const program of ['bare', 'router'] as const) {
-        const one = figuresOf(kind, program, rounds[program]);
-        figures.push(one);
-        console.log(describe(one));
-      }
-      const [bare, router] = figures.slice(-2) as [Figures, Figures];
-      console.log(
-        `${kind}: router / bare = ${(router.cpuMicrosPerRequest / bare.cpuMicrosPerRequest).toFixed(2)} × CPU\n`,
-      );
-    }
-  } finally {
-    for (const { child } of [programs.router, programs.bare, backend]) child.kill('SIGKILL');
-  }
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
-}
-
-interface Program {
-  child: ChildProcess;
-  port: number;
-  usage(): Promise<{ cpuMicros: number; memoryBytes: number }>;
-}
-
-async function start(part: Part, backendPort: number): Promise<Program> {
-  const child = fork(fileURLToPath(import.meta.url), [], {
-    env: { ...process.env, BENCH_PART: part, BENCH_BACKEND_PORT: String(backendPort) },
-  });
-  const answer = () => new Promise<Told>((resolve) => child.once('message', (told: Told) => resolve(told)));
-  const { port = 0 } = await answer();
-  return {
-    child,
-    port,
-    async usage() {
-      const told = answer();
-      child.send('usage');
-      const { cpuMicros = 0, memoryBytes = 0 } = await told;
-      return { cpuMicros, memoryBytes };
-    },
-  };
-}
-
-async function runPart(part: Part): Promise<void> {
-  const port = await startPart(part, Number(process.env['BENCH_BACKEND_PORT']));
-  process.on('message', () => {
-    const { user, system } = process.cpuUsage();
-    process.send?.({ cpuMicros: user + system, memoryBytes: process.resourceUsage().maxRSS * 1024 } satisfies Told);
-  });
-  process.on('disconnect', () => process.exit());
-  process.send?.({ port } satisfies Told);
-}
-
-interface Load {
-  requests: number;
-  errors: number;
-  seconds: number;
-  cpuMicros: number;
-  memoryBytes: number;
-  latenciesMs: number[];
-}
-
-async function load(program: Program, kind: Figures['case'], connections: number, seconds: number): Promise<Load> {
-  const pool = new Pool(`http://127.0.0.1:${program.port}`, { connections });
-  const body = JSON.stringify({ ...request, ...(kind === 'streamed' && { stream: true }) });
-  const headers = ['content-type', 'application/json', 'authorization', `Bearer ${clientKey}`];
-  const before = await program.usage();
-  const began = performance.now();
-  const end = began + seconds * 1000;
-  const latenciesMs: number[] = [];
-  let errors = 0;
-  const once = () =>
-    new Promise<void>((resolve) => {
-      const sent = performance.now();
-      let status = 0;
-      let last = '';
-      pool.dispatch(
-        { method: 'POST', path: '/v1/chat/completions', headers, body },
-        {
-          onRequestStart: () => undefined,
-          onResponseStart(_, code) {
-            status = code;
-          },
-          onResponseData(_, part) {
-            last = part.toString('latin1', Math.max(0, part.length - 16));
-          },
-          onResponseEnd() {
-            latenciesMs.push(performance.now() - sent);
-            if (status !== 200 || (kind === 'streamed' && !last.includes('[DONE]'))) errors++;
-            resolve();
-          },
-          onResponseError() {
-            errors++;
-            resolve();
-          },
-        },
-      );
+      const cadre = running.get('cadre');
+      if (processes > 1 || soaked === 0 || !cadre) return;
+      const grown = await soak(cadre, cases[0] as Case, soaked, options.connections);
+      written.push(grown);
+      const mebibytes = grown.memoryBytes.map((bytes) => (bytes / 2 ** 20).toFixed(0)).join(', ');
+      console.log(`${soaked} requests more: ${mebibytes} MiB after each fifth of them, ${grown.errors} errors\n`);
     });
-  const client = async () => {
-    while (performance.now() < end) await once();
-  };
-  await Promise.all(Array.from({ length: connections }, client));
-  const elapsed = (performance.now() - began) / 1000;
-  const after = await program.usage();
-  await pool.destroy();
-  await sleep(100);
-  const cpuMicros = after.cpuMicros - before.cpuMicros;
-  return {
-    requests: latenciesMs.length,
-    errors,
-    seconds: elapsed,
-    cpuMicros,
-    memoryBytes: after.memoryBytes,
-    latenciesMs,
-  };
+  }
+  for (const { what, is, most, met } of goals(figures))
+    console.log(`${met ? 'met   ' : 'MISSED'} ${what}: ${is}, ${most}`);
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(written, undefined, 2)}\n`);
 }
 
-function figuresOf(kind: Figures['case'], program: Figures['program'], rounds: Load[]): Figures {
-  const sum = (of: (round: Load) => number) => rounds.reduce((total, round) => total + of(round), 0);
-  const requests = sum((round) => round.requests);
-  const latencies = rounds.flatMap(({ latenciesMs }) => latenciesMs).sort((a, b) => a - b);
-  const quantile = (q: number) =>
-    latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))] ?? Number.NaN;
-  const cpu = sum((round) => round.cpuMicros) / requests;
-  return {
-    case: kind,
-    program,
-    cpuMicrosPerRequest: cpu,
-    ...(kind === 'streamed' && { cpuMicrosPerEvent: cpu / eventsPerStream }),
-    requestsPerSecond: requests / sum((round) => round.seconds),
-    p50Ms: quantile(0.5),
-    p99Ms: quantile(0.99),
-    peakMemoryBytes: Math.max(...rounds.map(({ memoryBytes }) => memoryBytes)),
-    errors: sum((round) => round.errors),
-  };
+/** Runs `work` with the programs started; those that can't be had are named and left out. All have ended afterwards. */
+async function withPrograms(
+  names: readonly string[],
+  processes: number,
+  work: (running: ReadonlyMap<string, Running>, backend: Running) => Promise<void>,
+): Promise<void> {
+  const backend = await startBackend();
+  const running = new Map<string, Running>();
+  const stopAll = () => Promise.all([...running.values(), backend].map((program) => program.stop()));
+  const interrupted = (): void => void stopAll().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  try {
+    for (const name of names) {
+      try {
+        running.set(name, await (programs[name] as (typeof programs)[string])(backend.ports[0] as number, processes));
+      } catch (error) {
+        if (name === 'cadre' || name === 'bare') throw error;
+        console.log(`left out: ${name}, which can't be had: ${errorMessage(error)}`);
+      }
+    }
+    await work(running, backend);
+  } finally {
+    process.removeListener('SIGINT', interrupted).removeListener('SIGTERM', interrupted);
+    await stopAll();
+  }
 }
 
-function describe(one: Figures): string {
-  const event = one.cpuMicrosPerEvent === undefined ? '' : `, ${one.cpuMicrosPerEvent.toFixed(2)} µs/event`;
-  const cpu = `${one.cpuMicrosPerRequest.toFixed(1)} µs CPU/request${event}`;
-  const rest = `${one.requestsPerSecond.toFixed(0)} req/s, p50 ${one.p50Ms.toFixed(1)} ms, p99 ${one.p99Ms.toFixed(1)} ms`;
-  return `${one.case.padEnd(9)}${one.program.padEnd(7)} ${cpu}, ${rest}, ${(one.peakMemoryBytes / 2 ** 20).toFixed(0)} MiB, ${one.errors} errors`;
+function oneOf(flag: string, value: string, known: readonly string[]): string {
+  if (!known.includes(value))
+    throw new UserError('InvalidOption', `${flag} is one of ${known.join(', ')}, not ${value}`);
+  return value;
 }
 
-const part = process.env['BENCH_PART'] as Part | undefined;
-await (part === undefined ? main() : runPart(part));
+function wholeNumber(flag: string, value: string, least: number): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < least)
+    throw new UserError('InvalidOption', `${flag} is a whole number from ${least} on, not ${value}`);
+  return number;
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UserError) && (error as { code?: string }).code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION')
+    throw error;
+  console.error(errorMessage(error));
+  process.exitCode = 1;
+}

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../../hack/local-cluster/ports.ts';
 import { UserError } from '../../process/errors.ts';
+import { cpuSeconds, memoryBytes } from '../process-usage.ts';
 import { configuration } from './fleet.ts';
-import { cpuSeconds, memoryBytes } from './process-usage.ts';
 
 /** API calls of the operator, as its own metrics count them. */
 export interface Calls {
