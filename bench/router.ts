@@ -19,11 +19,13 @@ second at full load, and the latency that it adds at half load. Others are fetch
   --processes  how many processes each program may have (default: 1 and 2)
   --soak       plain requests through one router, with its memory after each fifth of them (default: 200000; 0: none)`;
 
+const caseNames: string[] = cases.map(({ name }) => name);
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       program: { type: 'string', multiple: true, default: Object.keys(programs) },
-      case: { type: 'string', multiple: true, default: cases.map(({ name }) => name) },
+      case: { type: 'string', multiple: true, default: caseNames },
       processes: { type: 'string', multiple: true, default: ['1', '2'] },
       seconds: { type: 'string', default: '6' },
       'warm-up': { type: 'string', default: '5' },
@@ -38,14 +40,8 @@ async function main(): Promise<void> {
     return;
   }
   const names = values.program.map((name) => oneOf('--program', name, Object.keys(programs)));
-  const chosen = values.case.map((name) =>
-    oneOf(
-      '--case',
-      name,
-      cases.map((kind) => kind.name),
-    ),
-  );
-  const kinds = cases.filter(({ name }) => chosen.includes(name));
+  const chosen = new Set(values.case.map((name) => oneOf('--case', name, caseNames)));
+  const kinds = cases.filter(({ name }) => chosen.has(name));
   const options: Options = {
     seconds: wholeNumber('--seconds', values.seconds, 1),
     warmUpSeconds: wholeNumber('--warm-up', values['warm-up'], 0),

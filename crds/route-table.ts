@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { escalationReasons } from './v1alpha1/escalation.ts';
 import { engineTypes, tasks } from './v1alpha1/specialized-model.ts';
 
 /** The version of the contract that this code writes and reads. */
@@ -80,6 +81,16 @@ export const routeSchema = z.object({
     /** Absent: 1. */
     temperature: z.number().positive().optional(),
   }),
+  escalation: z
+    .object({
+      /** `threshold`: what an answer must reach, in (0, 1], or this step is taken. */
+      steps: z.array(z.object({ to: z.string(), threshold: z.number().optional() })),
+      when: z.array(z.enum(escalationReasons)),
+      unknownConfidence: z.enum(['Escalate', 'Accept']),
+      /** Of all requests, in (0, 1]. */
+      maxRate: z.number().optional(),
+    })
+    .optional(),
   /** Milliseconds. */
   timeouts: z.object({ firstByteMs: z.number(), idleMs: z.number(), totalMs: z.number() }),
 });

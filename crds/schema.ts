@@ -60,6 +60,17 @@ export function isDuration(value: string): boolean {
   return new RegExp(durationPattern).test(value);
 }
 
+const sharePattern = '^(0([.][0-9]{1,6})?|1([.]0{1,6})?)$';
+
+/** A decimal number above 0 and at most 1, in quotes, for the field of this name: `"0.85"`. */
+export const share = (name: string) =>
+  withRules(z.string().max(16), {
+    rule: `self.matches(r'${sharePattern}') && double(self) > 0.0`,
+    holds: (self) => new RegExp(sharePattern).test(self) && Number(self) > 0,
+    message: `${name} must be a decimal number above 0 and at most 1 in quotes, such as "0.85"`,
+    pattern: sharePattern,
+  });
+
 /** An integer or a string. What it may be, its rule says. */
 function intOrString(maxLength: number, rule: Rule<string | number>) {
   const either = z.union([z.int(), z.string().max(maxLength)]);

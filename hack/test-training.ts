@@ -9,9 +9,7 @@ async function main(): Promise<number> {
   const python = await ensureVenv(join(root, 'training/requirements.txt'), (line) => console.log(line));
   const args = ['-m', 'unittest', 'discover', '--start-directory', 'training', '--top-level-directory', '.'];
   const child = spawn(python, args, { cwd: root, stdio: 'inherit' });
-  return new Promise((resolve, reject) =>
-    child.once('error', reject).once('close', (status) => resolve(status ?? 1)),
-  );
+  return new Promise((resolve, reject) => child.once('error', reject).once('close', (status) => resolve(status ?? 1)));
 }
 
 try {

@@ -14,6 +14,7 @@ import {
   text,
 } from '../schema.ts';
 import { hostPattern, portPattern } from '../url-parts.ts';
+import { escalation } from './escalation.ts';
 import { output } from './output.ts';
 
 const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
@@ -145,6 +146,9 @@ const routingPolicySpec = withRules(
       .optional()
       .describe('Backends to ask, in this order, when the chosen one is not there or fails before the answer began.'),
     output: output.optional().describe('What an answer looks like.'),
+    escalation: escalation
+      .optional()
+      .describe('Asks another backend where the first answer is not trusted, or none came.'),
     timeouts: timeouts.prefault({}).describe('How long to wait.'),
   }),
   {
@@ -159,6 +163,14 @@ const routingPolicySpec = withRules(
       fallback === undefined || fallback.every((entry) => backends.some(({ name }) => name === entry)),
     message: 'each name in fallback must be the name of one in backends',
     fieldPath: '.fallback',
+  },
+  {
+    rule: '!has(self.escalation) || self.escalation.steps.all(step, self.backends.exists(backend, backend.name == step.to))',
+    holds: (spec) =>
+      spec.escalation === undefined ||
+      spec.escalation.steps.every(({ to }) => spec.backends.some(({ name }) => name === to)),
+    message: 'each escalation.steps[].to must be the name of one in backends',
+    fieldPath: '.escalation',
   },
 );
 

@@ -25,6 +25,12 @@ export const routerConfigSchema = z.strictObject({
         .max(3600)
         .default(30)
         .describe('How long a client may not read of its answer before it is cut off.'),
+      commentSeconds: z
+        .int()
+        .min(1)
+        .max(3600)
+        .default(10)
+        .describe('How often a client is told that its stream is still to come, while an answer is held to be judged.'),
       keepAliveSeconds: z.int().min(1).max(3600).default(75).describe('How long an idle connection is kept.'),
     })
     .prefault({}),

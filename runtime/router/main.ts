@@ -18,6 +18,7 @@ import { type RouterConfig, type RouterConfigInput, routerConfigSchema } from '.
 import { drain } from './drain.ts';
 import { createRouterMetrics } from './metrics.ts';
 import type { RouterContext } from './pipeline/exchange.ts';
+import { RateBudgets } from './pipeline/rate-budget.ts';
 import { guardedConnector, type Resolve } from './providers/guarded-connect.ts';
 import { Upstreams } from './providers/upstreams.ts';
 import { byModel, type EndpointSlice, EndpointSource, modelOf } from './routes/endpoint-source.ts';
@@ -64,10 +65,14 @@ export async function runRouter(options: RouterOptions): Promise<void> {
   const cluster: Cluster = options.cluster ?? (client as NonNullable<typeof client>);
 
   const upstreams = new Upstreams(providerConnector(config, options.resolve));
+  const budgets = new RateBudgets();
   const routes = new RouteSource({
     log,
     metrics,
-    onTable: (table) => upstreams.retainProviders(providerOrigins(table)),
+    onTable: (table) => {
+      upstreams.retainProviders(providerOrigins(table));
+      budgets.retain(new Set(table.routes.map(({ route }) => route.policy.uid)));
+    },
   });
   const endpoints = new EndpointTable();
   const context: RouterContext = {
@@ -77,6 +82,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     routes,
     endpoints,
     upstreams,
+    budgets,
     random: Math.random,
     draining: false,
   };

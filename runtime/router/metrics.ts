@@ -8,6 +8,10 @@ export interface BackendSeries {
   /** By `operation code`. */
   requests: Map<string, number>;
   attempts: Map<FailureReason | 'Answered', number>;
+  /** Requests that were taken from this backend to another, by `to reason`. */
+  escalations: Map<string, number>;
+  /** Answers and errors that were given although they were not trusted, by why. */
+  notEscalated: Map<string, number>;
   tokens: TokenUsage;
   duration: Distribution;
   /** Of streams. */
@@ -99,8 +103,34 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     },
   });
   void new Counter({
+    name: 'cadre_router_escalations_total',
+    help: 'Requests that were taken from one backend to the next, by why.',
+    labelNames: ['policy', 'backend', 'to', 'reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, series } of all()) {
+        for (const [key, value] of series.escalations) {
+          const [to = '', reason = ''] = key.split(' ');
+          this.inc({ ...labels, to, reason }, value);
+        }
+      }
+    },
+  });
+  void new Counter({
+    name: 'cadre_router_not_escalated_total',
+    help: 'Answers and errors that were given although they were not trusted, by why: BudgetExhausted, NextFailed.',
+    labelNames: ['policy', 'backend', 'reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, series } of all())
+        for (const [reason, value] of series.notEscalated) this.inc({ ...labels, reason }, value);
+    },
+  });
+  void new Counter({
     name: 'cadre_router_tokens_total',
-    help: 'Tokens as the upstreams counted them: prompt, completion; of these, cached and reasoning.',
+    help: 'Tokens of every attempt, as the upstreams counted them: prompt, completion; of these, cached and reasoning.',
     labelNames: ['policy', 'backend', 'kind'],
     registers,
     collect() {
@@ -127,13 +157,13 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   });
   registerHistogram({
     name: 'cadre_router_confidence',
-    help: 'Probability of the labels that were answered, after the temperature.',
+    help: 'How sure answers were that are labels, and those that were judged, given or not.',
     registry,
     collect: distributions(({ confidence }) => confidence),
   });
   void new Counter({
     name: 'cadre_router_confidence_unknown_total',
-    help: 'Labels that were answered without knowing their probability.',
+    help: 'Of these answers, those whose confidence is unknown.',
     labelNames: ['policy', 'backend'],
     registers,
     collect() {
@@ -149,6 +179,8 @@ function newSeries(): BackendSeries {
   return {
     requests: new Map(),
     attempts: new Map(),
+    escalations: new Map(),
+    notEscalated: new Map(),
     tokens: { prompt: 0, completion: 0, cached: 0, reasoning: 0 },
     duration: new Distribution(durationBuckets),
     firstByte: new Distribution(durationBuckets),

@@ -44,6 +44,50 @@ function routeOf(compilation: Compilation): Route {
 
 const reasons = (compilation: Compilation) => compilation.problems.map(({ reason }) => reason);
 
+describe('escalation', () => {
+  const twoBackends = [{ name: 'specialist', modelRef: { name: 'classifier' } }, provider()];
+  const split = [{ backend: 'specialist', weight: 1 }];
+
+  it('compiles with its numbers read, and what is left out is not there', () => {
+    const policy = aPolicy({
+      spec: {
+        backends: twoBackends,
+        split,
+        escalation: {
+          steps: [{ to: 'flagship', confidence: { threshold: '0.85' } }],
+          when: ['LowConfidence', 'Timeout'],
+          unknownConfidence: 'Accept',
+          budget: { maxRate: '0.2' },
+        },
+      },
+    });
+    expect(routeOf(compile({ policy })).escalation).toEqual({
+      steps: [{ to: 'flagship', threshold: 0.85 }],
+      when: ['LowConfidence', 'Timeout'],
+      unknownConfidence: 'Accept',
+      maxRate: 0.2,
+    });
+    expect(routeOf(compile())).not.toHaveProperty('escalation');
+  });
+
+  it('counts a step as one of those who are asked: a model that is not ready is a problem', () => {
+    const policy = aPolicy({
+      spec: {
+        backends: [
+          { name: 'specialist', modelRef: { name: 'classifier' } },
+          { name: 'bigger', modelRef: { name: 'bigger' } },
+        ],
+        split,
+        escalation: { steps: [{ to: 'bigger' }], when: ['Error'], unknownConfidence: 'Escalate' },
+      },
+    });
+    const notReady = aModel('bigger');
+    notReady.status = { ...notReady.status, conditions: [] };
+    const model = (name: string) => (name === 'bigger' ? notReady : aModel(name));
+    expect(reasons(compile({ policy, model }))).toEqual(['BackendNotReady']);
+  });
+});
+
 describe('a policy in order', () => {
   it('compiles to what the router needs', () => {
     const policy = aPolicy({

@@ -230,7 +230,8 @@ function unavailable(name: string, reason: PolicyReason): { compiled: RouteBacke
 /** Whether any request can come to this backend. */
 function isAsked({ spec }: RoutingPolicy, backend: string): boolean {
   const weighted = spec.split.some((share) => share.backend === backend && share.weight > 0);
-  return weighted || (spec.fallback ?? []).includes(backend);
+  const isNext = spec.escalation?.steps.some(({ to }) => to === backend) ?? false;
+  return weighted || isNext || (spec.fallback ?? []).includes(backend);
 }
 
 /** By these arguments vLLM serves the classification head of a model, at /classify: the two forms of each. */
@@ -260,9 +261,22 @@ function compileOutput(output: RoutingPolicy['spec']['output']): Route['output']
   };
 }
 
+function compileEscalation(escalation: RoutingPolicy['spec']['escalation']): Pick<Route, 'escalation'> {
+  if (!escalation) return {};
+  const { steps, when, unknownConfidence, budget } = escalation;
+  return {
+    escalation: {
+      steps: steps.map(({ to, confidence }) => (confidence ? { to, threshold: Number(confidence.threshold) } : { to })),
+      when,
+      unknownConfidence,
+      ...(budget && { maxRate: Number(budget.maxRate) }),
+    },
+  };
+}
+
 function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backends'>): Route {
   const { namespace, name, uid, generation } = policy.metadata;
-  const { split, fallback = [], output, timeouts } = policy.spec;
+  const { split, fallback = [], output, escalation, timeouts } = policy.spec;
   return routeSchema.parse({
     version: routeVersion,
     policy: { namespace, name, uid, generation },
@@ -271,6 +285,7 @@ function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backe
     split: split.map(({ backend, weight }) => ({ backend, weight })),
     fallback,
     output: compileOutput(output),
+    ...compileEscalation(escalation),
     timeouts: {
       firstByteMs: parseDuration(timeouts.firstByte),
       idleMs: parseDuration(timeouts.idle),

@@ -53,7 +53,10 @@ export class Asking {
     const failure = await ask(this.#exchange, this.#attempt, asked, reader, true);
     if (failure) return { failure };
     this.questions++;
-    if (reader.usage) this.usage = this.usage ? addUsage(this.usage, reader.usage, 'PerPrompt') : reader.usage;
+    if (reader.usage) {
+      this.usage = this.usage ? addUsage(this.usage, reader.usage, 'PerPrompt') : reader.usage;
+      if (this.usage) this.#attempt.usage = this.usage;
+    }
     const { document } = reader;
     return document && isAnswer(document)
       ? { document }

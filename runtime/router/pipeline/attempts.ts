@@ -1,7 +1,9 @@
 import { ApiError } from '../errors.ts';
+import { embeddings } from '../operations.ts';
 import { type Failure, noEndpoint, unavailable } from '../providers/failure.ts';
 import type { Upstream } from '../providers/upstreams.ts';
 import type { LiveBackend } from '../routes/table.ts';
+import { escalate } from './escalate.ts';
 import { type Attempt, type Exchange, type RouterContext, type Stage, set } from './exchange.ts';
 import { endBroken } from './reply.ts';
 
@@ -14,12 +16,14 @@ type Send = (exchange: Exchange, attempt: Attempt, context: RouterContext) => Pr
  */
 export function untilAnswered(balance: Balance, send: Send): Stage {
   return async (exchange, context) => {
-    exchange.deadline = performance.now() + set(exchange.route, 'route').route.timeouts.totalMs;
+    const { route, escalation } = set(exchange.route, 'route');
+    exchange.deadline = performance.now() + route.timeouts.totalMs;
+    if (escalation && exchange.operation !== embeddings) return escalate(escalation, exchange, context, answeredBy);
     for (const backend of exchange.candidates) if (await answeredBy(backend, exchange, context)) return;
     throw exchange.attempts.at(-1)?.failure?.error ?? new ApiError(503, 'no_backend', 'every backend has the weight 0');
   };
 
-  /** Whether the exchange has come to its end. */
+  /** Whether the exchange has come to its end, or holds an answer. */
   async function answeredBy(live: LiveBackend, exchange: Exchange, context: RouterContext): Promise<boolean> {
     for (let more = context.config.retries.endpoints; more >= 0; more--) {
       const upstream = balance(live, exchange.attempts, context);

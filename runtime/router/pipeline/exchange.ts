@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import type { EscalationReason } from '../../../crds/v1alpha1/escalation.ts';
 import type { Logger } from '../../../process/logger.ts';
 import type { TokenUsage } from '../answers/document.ts';
 import type { RouterConfig } from '../config.ts';
@@ -9,6 +10,8 @@ import type { Failure } from '../providers/failure.ts';
 import type { Upstream, Upstreams } from '../providers/upstreams.ts';
 import type { EndpointTable } from '../routes/endpoint-table.ts';
 import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/table.ts';
+import type { RateBudgets } from './rate-budget.ts';
+import type { Score } from './score.ts';
 
 /** What every request shares. */
 export interface RouterContext {
@@ -19,10 +22,25 @@ export interface RouterContext {
   routes: { readonly table: RouteTable };
   endpoints: EndpointTable;
   upstreams: Upstreams;
+  budgets: RateBudgets;
   /** In [0, 1); Math.random but for tests. */
   random: () => number;
   /** The process is about to end: no connection is kept. */
   draining: boolean;
+}
+
+/** An answer that waits until it is decided whether it is given. */
+export interface HeldAnswer {
+  score: Score;
+  /** Gives it to the client; the failure where that can't be done. */
+  deliver(): Failure | undefined;
+}
+
+/** A request that was taken from one backend to another, both by their names in the policy. */
+export interface Escalated {
+  from: string;
+  to: string;
+  reason: EscalationReason;
 }
 
 /** One attempt to have the request answered. */
@@ -34,6 +52,8 @@ export interface Attempt {
   failure?: Failure;
   /** The connection's own words. */
   cause?: Error;
+  /** An answer that the client has not got yet, as it is judged first. */
+  held?: HeldAnswer;
   /** The tokens that it cost, as the upstream counted them, whoever's answer the client got. */
   usage?: TokenUsage;
 }
@@ -71,13 +91,21 @@ export interface Exchange {
   attempts: Attempt[];
   /** When all attempts have to be over, by `performance.now()`. */
   deadline: number;
+  /** escalate: answers are held and judged, against this confidence if it is defined; undefined: they are given as they come. */
+  judgement: { threshold: number | undefined } | undefined;
+  /** escalate: in this order. */
+  escalations: readonly Escalated[];
+  /** escalate: why an answer that was not trusted, or an error, was given all the same. */
+  notEscalated: 'BudgetExhausted' | 'NextFailed' | undefined;
   /** send: whether the answer has begun to go to the client. */
   committed: boolean;
+  /** send: the attempt whose answer goes to the client. */
+  answer: Attempt | undefined;
   /** send: when the client's first byte went out; 0 before. */
   firstByteAt: number;
   /** send: tokens of the answer that was given, which are those of its attempt. */
   usage: TokenUsage | undefined;
-  /** send: probability of the label that was answered, in [0, 1]; undefined: the answer is no label. */
+  /** send: how sure the answer is that was given, in [0, 1]; undefined: nobody asked. */
   confidence: number | 'Unknown' | undefined;
   /** What the client was told: an HTTP status, 499 for one that left, 0 before. */
   status: number;
@@ -87,6 +115,7 @@ export interface Exchange {
 export type Stage = (exchange: Exchange, context: RouterContext) => void | Promise<void>;
 
 const nothing = Buffer.alloc(0);
+const noEscalations: readonly Escalated[] = [];
 
 export function newExchange(
   id: string,
@@ -113,7 +142,11 @@ export function newExchange(
     candidates: [],
     attempts: [],
     deadline: 0,
+    judgement: undefined,
+    escalations: noEscalations,
+    notEscalated: undefined,
     committed: false,
+    answer: undefined,
     firstByteAt: 0,
     usage: undefined,
     confidence: undefined,

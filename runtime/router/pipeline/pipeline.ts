@@ -6,7 +6,7 @@ import type { Exchange, RouterContext, Stage } from './exchange.ts';
 import { match } from './match.ts';
 import { meter } from './meter.ts';
 import { receive } from './receive.ts';
-import { sendError } from './reply.ts';
+import { endBroken, sendError } from './reply.ts';
 import { send } from './send.ts';
 import { split } from './split.ts';
 
@@ -23,7 +23,11 @@ export async function serve(exchange: Exchange, context: RouterContext): Promise
   } catch (error) {
     const known = error instanceof ApiError ? error : unexpected(error, exchange, context);
     exchange.status = known.status;
-    if (!exchange.gone) sendError(exchange.response, exchange.id, known);
+    if (!exchange.gone) {
+      // A stream that was kept alive has its status already.
+      if (exchange.response.headersSent) endBroken(exchange, known);
+      else sendError(exchange.response, exchange.id, known);
+    }
   }
   if (exchange.gone) exchange.status = 499; // nginx's code for a client that left
   meter(exchange, context);

@@ -97,26 +97,60 @@ export function sendError(response: ServerResponse, requestId: string, error: Ap
   response.end(body);
 }
 
-function begin(exchange: Exchange, { backend }: Attempt, stream: boolean, length: number | undefined): void {
+/**
+ * A comment for a client that waits for a stream, so that nothing on the way takes the connection for dead. With the first
+ * one the status is said: what fails after it ends with an error event.
+ */
+export function keepAlive({ response, gone, id }: Exchange): void {
+  if (gone || response.writableLength > 0) return;
+  if (!response.headersSent) response.writeHead(200, [...streamHeaders, 'x-request-id', id]);
+  response.write(': keep-alive\n\n');
+}
+
+const documentHeaders: Headers = ['content-type', 'application/json'];
+
+const streamHeaders: Headers = [
+  'content-type',
+  'text/event-stream; charset=utf-8',
+  // Proxies on the way must not collect a stream.
+  'cache-control',
+  'no-cache',
+  'x-accel-buffering',
+  'no',
+];
+
+function begin(exchange: Exchange, attempt: Attempt, stream: boolean, length: number | undefined): void {
+  const { response, id } = exchange;
+  const headers = [...(stream ? streamHeaders : documentHeaders), 'x-request-id', id, ...servedBy(exchange, attempt)];
+  if (length !== undefined) headers.push('content-length', String(length));
+  exchange.status = 200;
+  exchange.committed = true;
+  exchange.answer = attempt;
+  exchange.firstByteAt = performance.now();
+  if (response.headersSent) response.write(asComments(servedBy(exchange, attempt)));
+  else response.writeHead(200, headers);
+}
+
+/** Who served, and how sure the answer is. */
+function servedBy({ confidence, escalations, notEscalated }: Exchange, { backend }: Attempt): Headers {
   const headers: Headers = [
-    'content-type',
-    stream ? 'text/event-stream; charset=utf-8' : 'application/json',
-    'x-request-id',
-    exchange.id,
     'x-cadre-backend',
     backend.name,
     'x-cadre-model',
     headerValue(backend.speaking?.modelName ?? ''),
   ];
-  const { confidence } = exchange;
   if (typeof confidence === 'number') headers.push('x-cadre-confidence', confidence.toFixed(4));
-  if (length !== undefined) headers.push('content-length', String(length));
-  // Proxies on the way must not collect a stream.
-  if (stream) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');
-  exchange.status = 200;
-  exchange.committed = true;
-  exchange.firstByteAt = performance.now();
-  exchange.response.writeHead(200, headers);
+  const last = escalations.at(-1);
+  if (last) headers.push('x-cadre-escalated', last.reason);
+  if (notEscalated !== undefined) headers.push('x-cadre-not-escalated', notEscalated);
+  return headers;
+}
+
+/** Headers that come too late, for people who look at a stream. */
+function asComments(headers: Headers): string {
+  let text = '';
+  for (let at = 0; at < headers.length; at += 2) text += `: ${headers[at]}: ${headers[at + 1]}\n`;
+  return `${text}\n`;
 }
 
 /** A provider's model name may have characters that a header may not. */

@@ -58,19 +58,20 @@ export async function sendLabel(
   if (found.failure) return found.failure;
   const { document, verdicts, usage } = found;
   if (usage) attempt.usage = usage;
-  exchange.usage = usage;
-  exchange.confidence = lowest(verdicts);
-  const wanted = wantedLogprobs(exchange.body, exchange.operation === chatCompletions);
-  const choices = document.choices.map((choice, at) =>
-    withLabel(withLogprobs(choice, wanted), (verdicts[at] as { label: string }).label),
-  );
-  const isProvider = backend.kind === 'Provider';
-  return sendDocument(
-    exchange,
-    attempt,
-    { ...document, choices: isProvider ? choices : copied(choices, copies) },
-    context,
-  );
+  const confidence = lowest(verdicts);
+  const deliver = (): Failure | undefined => {
+    exchange.usage = usage;
+    exchange.confidence = confidence;
+    const wanted = wantedLogprobs(exchange.body, exchange.operation === chatCompletions);
+    const choices = document.choices.map((choice, at) =>
+      withLabel(withLogprobs(choice, wanted), (verdicts[at] as { label: string }).label),
+    );
+    const given = backend.kind === 'Provider' ? choices : copied(choices, copies);
+    return sendDocument(exchange, attempt, { ...document, choices: given }, context);
+  };
+  if (!exchange.judgement) return deliver();
+  attempt.held = { score: { gate: undefined, confidence }, deliver };
+  return undefined;
 }
 
 /** Of several choices, the one that is least sure. */

@@ -9,6 +9,7 @@ import type { Failure } from '../providers/failure.ts';
 import { wantsUsage } from '../providers/stream-options.ts';
 import { ask } from './ask.ts';
 import { type Attempt, type Exchange, type RouterContext, set } from './exchange.ts';
+import { hold } from './hold.ts';
 import { clientSink, sendAnswer, sendDocument } from './reply.ts';
 import { sendLabel } from './send-label.ts';
 
@@ -19,6 +20,11 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
   const { labels } = set(exchange.route, 'route');
   if (operation !== embeddings && (labels || isClassifier(backend))) {
     const failure = await sendLabel(exchange, attempt, context);
+    if (failure) attempt.failure = failure;
+    return;
+  }
+  if (exchange.judgement && operation !== embeddings) {
+    const failure = await hold(exchange, attempt, context);
     if (failure) attempt.failure = failure;
     return;
   }

@@ -19,6 +19,8 @@ export interface Asked {
   servedModel: string;
   /** The answer is to be one of these labels; undefined: any text. */
   labels: LabelQuestion | undefined;
+  /** Without labels: the tokens of the answer are wanted with their probabilities. */
+  scored?: boolean;
 }
 
 /** The request as one upstream is asked. */

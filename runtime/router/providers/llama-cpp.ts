@@ -5,6 +5,7 @@ import { embeddings, type RequestBody } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
 import { madeOnce, mostTokensOf, oneLabel, withLogprobs } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
+import { tokenLogprobs } from './token-logprobs.ts';
 
 /**
  * llama-server. It notices that a client has gone only while it streams to it, and otherwise generates to the end: so
@@ -12,7 +13,7 @@ import { withUsage } from './stream-options.ts';
  */
 export const llamaCpp: Dialect = {
   interruptedReason: undefined, // on SIGTERM its streams just end, without `[DONE]`
-  request({ operation, raw, body, backend, servedModel, labels }: Asked): UpstreamRequest {
+  request({ operation, raw, body, backend, servedModel, labels, scored }: Asked): UpstreamRequest {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;
     const path = `/v1${operation.path}`;
@@ -20,6 +21,7 @@ export const llamaCpp: Dialect = {
     if (body['stream'] !== true) changes['stream'] = 'true';
     const options = withUsage(body);
     if (options !== undefined) changes['stream_options'] = options;
+    if (scored) Object.assign(changes, tokenLogprobs(body, operation));
     if (labels) Object.assign(changes, oneLabel(body, fieldsFor(labels, operation)));
     return { path, body: setMembers(raw, changes), streamed: true, usage: usageKind(body) };
   },

@@ -2,6 +2,7 @@ import { setMembers } from '../json/edit.ts';
 import { chatCompletions, type Operation, type RequestBody } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
 import { withUsage } from './stream-options.ts';
+import { tokenLogprobs } from './token-logprobs.ts';
 
 /**
  * OpenAI and those that speak its dialect. Nothing is added that one of them might refuse: only OpenAI itself is asked for
@@ -10,12 +11,13 @@ import { withUsage } from './stream-options.ts';
  */
 export const openAI: Dialect = {
   interruptedReason: undefined,
-  request({ operation, raw, body, stream, backend, servedModel, labels }: Asked): UpstreamRequest {
+  request({ operation, raw, body, stream, backend, servedModel, labels, scored }: Asked): UpstreamRequest {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;
     const base = backend.kind === 'Provider' ? new URL(backend.baseUrl) : undefined;
     const options = stream && base?.hostname === 'api.openai.com' ? withUsage(body) : undefined;
     if (options !== undefined) changes['stream_options'] = options;
+    if (scored) Object.assign(changes, tokenLogprobs(body, operation));
     if (labels?.scored) Object.assign(changes, logprobs(body, operation));
     const prefix = base?.pathname.replace(/\/$/, '') ?? '';
     return { path: `${prefix}${operation.path}`, body: setMembers(raw, changes), streamed: stream, usage: 'Running' };

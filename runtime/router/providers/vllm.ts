@@ -4,17 +4,19 @@ import { embeddings } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
 import { madeOnce, mostTokensOf, oneLabel, withLogprobs } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
+import { tokenLogprobs } from './token-logprobs.ts';
 
 /** vLLM. It cancels what a client no longer waits for, streamed or not, so it is asked as the client asks. */
 export const vllm: Dialect = {
   interruptedReason: 'abort', // on SIGTERM: a 200 with what there is so far
-  request({ operation, raw, body, stream, backend, servedModel, labels }: Asked): UpstreamRequest {
+  request({ operation, raw, body, stream, backend, servedModel, labels, scored }: Asked): UpstreamRequest {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;
     const path = `/v1${operation.path}`;
     if (operation === embeddings) return { path, body: setMembers(raw, changes), streamed: false, usage: 'Running' };
     const options = stream ? withUsage(body) : undefined;
     if (options !== undefined) changes['stream_options'] = options;
+    if (scored) Object.assign(changes, tokenLogprobs(body, operation));
     if (labels) Object.assign(changes, oneLabel(body, fieldsFor(labels, operation)));
     return { path, body: setMembers(raw, changes), streamed: stream, usage: 'Running' };
   },

@@ -1,4 +1,5 @@
 import type { Route, RouteBackend } from '../../../crds/route-table.ts';
+import type { EscalationReason } from '../../../crds/v1alpha1/escalation.ts';
 import { type LabelSet, labelSet } from '../confidence/label-set.ts';
 import type { CallableBackend, Dialect } from '../providers/dialect.ts';
 import { dialectOf } from '../providers/dialects.ts';
@@ -39,6 +40,17 @@ export interface LiveRoute {
   /** In this order, when the chosen one can't answer. */
   fallback: readonly LiveBackend[];
   labels: LabelSet | undefined;
+  escalation: LiveEscalation | undefined;
+}
+
+/** When another backend is asked because an answer is not trusted. */
+export interface LiveEscalation {
+  /** From cheap to dear. `threshold`: the confidence that an answer must have, or this step is taken. */
+  steps: readonly { to: LiveBackend; threshold: number | undefined }[];
+  when: ReadonlySet<EscalationReason>;
+  unknownConfidence: 'Escalate' | 'Accept';
+  /** Of all requests, in (0, 1]. */
+  maxRate: number | undefined;
 }
 
 /** What one client key opens. */
@@ -117,6 +129,24 @@ function liveRoute({ route, created }: DatedRoute): LiveRoute {
     backends,
     fallback: route.fallback.flatMap((name) => byName.get(name) ?? []),
     labels: labelSet(route.output),
+    escalation: liveEscalation(route.escalation, byName),
+  };
+}
+
+function liveEscalation(
+  escalation: Route['escalation'],
+  byName: ReadonlyMap<string, LiveBackend>,
+): LiveEscalation | undefined {
+  if (!escalation) return undefined;
+  const { steps, when, unknownConfidence, maxRate } = escalation;
+  return {
+    steps: steps.flatMap(({ to, threshold }) => {
+      const live = byName.get(to);
+      return live ? { to: live, threshold } : [];
+    }),
+    when: new Set(when),
+    unknownConfidence,
+    maxRate,
   };
 }
 

@@ -10,6 +10,7 @@ import { listen, type Probes } from '../../../process/probes.ts';
 import { type RouterConfigInput, routerConfigSchema } from '../config.ts';
 import { createRouterMetrics } from '../metrics.ts';
 import type { RouterContext } from '../pipeline/exchange.ts';
+import { RateBudgets } from '../pipeline/rate-budget.ts';
 import { guardedConnector, type Resolve } from '../providers/guarded-connect.ts';
 import { Upstreams } from '../providers/upstreams.ts';
 import { EndpointTable } from '../routes/endpoint-table.ts';
@@ -104,6 +105,7 @@ export async function startRouter(options: TestRouterOptions): Promise<TestRoute
     routes,
     endpoints,
     upstreams,
+    budgets: new RateBudgets(),
     random: Math.random,
     draining: false,
   };

@@ -32,6 +32,11 @@ const labels = (...names: string[]): Changes => ({ 'spec.output.labels': names.m
 const withLabels = (change: Changes): Changes => ({ ...labels('a', 'b'), ...change });
 const atTemperature = (temperature: string): Changes => withLabels({ 'spec.output.temperature': temperature });
 
+const steps = (...all: object[]): Changes => ({ 'spec.escalation': { steps: all } });
+const toFlagship = (change: Changes = {}): Changes => ({ ...steps({ to: 'flagship' }), ...change });
+const atThreshold = (threshold: string): Changes => steps({ to: 'flagship', confidence: { threshold } });
+const maxRate = (rate: string): Changes => toFlagship({ 'spec.escalation.budget': { maxRate: rate } });
+
 export const routingPolicyCases: KindCases = {
   kind: 'RoutingPolicy',
   base: {
@@ -57,6 +62,45 @@ export const routingPolicyCases: KindCases = {
         'metadata.name must be at most 45 characters: lower-case letters, digits and "-", with a letter or digit at either end',
       keeps: [{ 'metadata.name': 'a'.repeat(45) }, { 'metadata.name': '7b-triage' }],
       breaks: [{ 'metadata.name': 'a'.repeat(46) }, { 'metadata.name': 'triage.v2' }],
+    },
+    {
+      field: 'spec.escalation.steps[].to',
+      message: label,
+      keeps: [toFlagship()],
+      breaks: [steps({ to: 'Flagship' })],
+    },
+    {
+      field: 'spec.escalation',
+      message: 'each escalation.steps[].to must be the name of one in backends',
+      keeps: [toFlagship()],
+      breaks: [steps({ to: 'flagship' }, { to: 'judge' })],
+    },
+    {
+      field: 'spec.escalation.steps[].confidence.threshold',
+      message: 'threshold must be a decimal number above 0 and at most 1 in quotes, such as "0.85"',
+      keeps: ['0.85', '1', '1.0', '0.000001'].map(atThreshold),
+      breaks: ['0', '0.0', '1.1', '-0.5', '.5', '85%', '0.1234567'].map(atThreshold),
+    },
+    {
+      field: 'spec.escalation.budget.maxRate',
+      message: 'maxRate must be a decimal number above 0 and at most 1 in quotes, such as "0.85"',
+      keeps: ['0.2', '1'].map(maxRate),
+      breaks: ['0', '20%', '2'].map(maxRate),
+    },
+    {
+      field: 'spec.escalation.when',
+      message: 'escalation.when must name each reason at most once',
+      keeps: [toFlagship({ 'spec.escalation.when': ['Error', 'Timeout'] })],
+      breaks: [toFlagship({ 'spec.escalation.when': ['Error', 'Error'] })],
+    },
+    {
+      field: 'spec.escalation.when',
+      message: 'escalation.when must have LowConfidence where a step has a confidence.threshold',
+      keeps: [
+        { ...atThreshold('0.5'), 'spec.escalation.when': ['LowConfidence'] },
+        toFlagship({ 'spec.escalation.when': ['Error'] }),
+      ],
+      breaks: [{ ...atThreshold('0.5'), 'spec.escalation.when': ['Error'] }],
     },
     {
       field: 'spec.model',
