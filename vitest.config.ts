@@ -12,6 +12,7 @@ const beside = [
   'cli',
   'hack',
   'bench',
+  'test/router',
   'test/support',
 ].map((folder) => `${folder}/**/*.test.ts`);
 

@@ -60,18 +60,28 @@ export function answering(...answers: readonly string[][]): Resolve & { asked: s
   return Object.assign(resolve, { asked });
 }
 
-let made: { key: string; cert: string } | undefined;
+/** A certificate, which is its own authority, and its key, in PEM. */
+export interface Certificate {
+  key: string;
+  cert: string;
+}
 
-function certificate(): { key: string; cert: string } {
-  if (made) return made;
+let made: Certificate | undefined;
+
+/** The certificate of `api.provider.test`, the same for all tests of a process. */
+export function certificate(): Certificate {
+  return (made ??= makeCertificate());
+}
+
+/** Another certificate of the same name, which nobody trusts. */
+export function makeCertificate(): Certificate {
   const dir = mkdtempSync(join(tmpdir(), 'cadre-provider-'));
   try {
     const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
     const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
     const names = ['-subj', `/CN=${providerHost}`, '-addext', `subjectAltName=DNS:${providerHost}`];
     execFileSync('openssl', ['req', ...kind, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-    made = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
-    return made;
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
   } finally {
     rmSync(dir, { recursive: true });
   }
