@@ -74,8 +74,11 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
 }
 
 /** Answers what is not HTTP, or came too slowly to be read, in the shape of every other error. */
-function answerBroken(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+function answerBroken(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse | null }): void {
+  // By Node's own name for it, as its own handler asks: what is under way here would take this for its answer, or a part.
+  const { _httpMessage: underWay } = socket;
+  const isAnothers = underWay != null && (underWay.headersSent || underWay.req.complete);
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnothers) {
     socket.destroy();
     return;
   }

@@ -1,7 +1,7 @@
 import type { AnswerReader } from '../answers/reader.ts';
 import { Call } from '../providers/call.ts';
 import type { CallableBackend, UpstreamRequest } from '../providers/dialect.ts';
-import { clientGone, type Failure, type FailureReason } from '../providers/failure.ts';
+import { clientGone, type Failure, type FailureReason, withoutSecret } from '../providers/failure.ts';
 import { type Attempt, type Exchange, set } from './exchange.ts';
 
 /** What tells of the endpoint more than of the request: others are asked for a while. */
@@ -46,8 +46,10 @@ export async function ask(
   try {
     const failure = exchange.gone ? clientGone : await call.start().done;
     if (call.cause) attempt.cause = call.cause;
-    if (failure && endpointFaults.has(failure.reason)) upstream.failed(Date.now());
-    return failure;
+    if (!failure) return undefined;
+    if (endpointFaults.has(failure.reason)) upstream.failed(Date.now());
+    const secret = backend.kind === 'Provider' ? backend.apiKey : undefined;
+    return secret ? withoutSecret(failure, secret) : failure;
   } finally {
     upstream.inFlight--;
     exchange.call = undefined;

@@ -143,6 +143,16 @@ export function otherLabels(backend: string, what: string): Failure {
   return { reason: 'InvalidOutput', retry: 'Backend', error };
 }
 
+/** The failure without a secret that the backend may have repeated in its words. */
+export function withoutSecret(failure: Failure, secret: string): Failure {
+  const { status, code, message, details } = failure.error;
+  const { param } = details;
+  if (![code, message, param].some((text) => text?.includes(secret))) return failure;
+  const hide = (text: string): string => text.replaceAll(secret, '[hidden]');
+  const hidden = param === undefined ? details : { ...details, param: hide(param) };
+  return { ...failure, error: new ApiError(status, hide(code), hide(message), hidden) };
+}
+
 /** Nobody waits for the answer any more. */
 export const clientGone: Failure = {
   reason: 'ClientGone',
