@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { answerProbe, type Probes } from '../../process/probes.ts';
 import { ApiError } from './errors.ts';
 import { answerModels } from './models.ts';
-import { operations } from './operations.ts';
+import { endpoints } from './operations.ts';
 import { newExchange, type RouterContext } from './pipeline/exchange.ts';
 import { serve } from './pipeline/pipeline.ts';
 import { sendError } from './pipeline/reply.ts';
@@ -40,8 +40,8 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
   const url = request.url ?? '/';
   const query = url.indexOf('?');
   const path = query < 0 ? url : url.slice(0, query);
-  const operation = operations.get(path);
-  if (!operation) {
+  const endpoint = endpoints.get(path);
+  if (!endpoint) {
     try {
       answerModels(path, id, request, response, context);
     } catch (error) {
@@ -55,7 +55,7 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
     sendError(response, id, new ApiError(405, 'method_not_allowed', message, { headers: { allow: 'POST' } }));
     return;
   }
-  const exchange = newExchange(id, operation, request, response, context.routes.table);
+  const exchange = newExchange(id, endpoint, request, response, context.routes.table);
   context.metrics.inFlight++;
   // The response's `close`, as the request's does not come any more once its body was read.
   response.once('close', () => {

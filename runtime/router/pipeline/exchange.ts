@@ -4,8 +4,9 @@ import type { EscalationReason } from '../../../crds/v1alpha1/escalation.ts';
 import type { Logger } from '../../../process/logger.ts';
 import type { TokenUsage } from '../answers/document.ts';
 import type { RouterConfig } from '../config.ts';
+import type { Front } from '../fronts/front.ts';
 import type { RouterMetrics } from '../metrics.ts';
-import type { Operation, RequestBody } from '../operations.ts';
+import type { Endpoint, Operation, RequestBody } from '../operations.ts';
 import type { Failure } from '../providers/failure.ts';
 import type { Upstream, Upstreams } from '../providers/upstreams.ts';
 import type { EndpointTable } from '../routes/endpoint-table.ts';
@@ -61,6 +62,7 @@ export interface Attempt {
 /** One request on its way. Each stage adds what the later ones need. */
 export interface Exchange {
   readonly id: string;
+  readonly endpoint: Endpoint;
   readonly operation: Operation;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -76,7 +78,9 @@ export interface Exchange {
    */
   call: { fail(failure: Failure): void } | undefined;
 
-  /** receive: the body as it came, and read. */
+  /** receive: who writes the answers, where the client speaks another API than the operation's. */
+  front: Front | undefined;
+  /** receive: the body as it came, or as a front has translated it, and read. */
   raw: Buffer;
   body: RequestBody;
   stream: boolean;
@@ -119,20 +123,22 @@ const noEscalations: readonly Escalated[] = [];
 
 export function newExchange(
   id: string,
-  operation: Operation,
+  endpoint: Endpoint,
   request: IncomingMessage,
   response: ServerResponse,
   table: RouteTable,
 ): Exchange {
   return {
     id,
-    operation,
+    endpoint,
+    operation: endpoint.operation,
     request,
     response,
     startedAt: performance.now(),
     table,
     gone: false,
     call: undefined,
+    front: undefined,
     raw: nothing,
     body: {},
     stream: false,

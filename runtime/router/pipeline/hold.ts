@@ -44,7 +44,7 @@ async function holdOnce(
   if (!document || !isAnswer(document)) return invalidAnswer(name, 'sent an answer without choices');
   const score = scoreOf(document);
   const wanted = wantedLogprobs(body, operation === chatCompletions);
-  const isAsItCame = reader instanceof WholeAnswer && !stream && (wanted !== undefined || !scored);
+  const isAsItCame = reader instanceof WholeAnswer && !stream && !exchange.front && (wanted !== undefined || !scored);
   attempt.held = {
     score,
     deliver() {

@@ -4,7 +4,7 @@ import type { Attempt, Exchange, RouterContext } from './exchange.ts';
 
 /** Counts a request that has come to its end, and logs it if it is in the sample. Never a prompt, never a key. */
 export function meter(exchange: Exchange, { metrics, log, config, random }: RouterContext): void {
-  const { operation, status, usage, confidence, attempts, startedAt, firstByteAt, stream } = exchange;
+  const { endpoint, status, usage, confidence, attempts, startedAt, firstByteAt, stream } = exchange;
   const { escalations, notEscalated } = exchange;
   const policy = exchange.route?.longName ?? '';
   const told = exchange.answer ?? attempts.at(-1);
@@ -12,7 +12,7 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   const seconds = (performance.now() - startedAt) / 1000;
 
   const series = metrics.series(policy, backend);
-  count(series.requests, `${operation.name} ${status}`);
+  count(series.requests, `${endpoint.name} ${status}`);
   if (told) series.duration.observe(seconds);
   if (stream && firstByteAt > 0) series.firstByte.observe((firstByteAt - startedAt) / 1000);
   for (const attempt of attempts) meterAttempt(attempt, metrics.series(policy, attempt.backend.name));
@@ -26,7 +26,7 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
     requestId: exchange.id,
     policy,
     key: exchange.principal?.name,
-    operation: operation.name,
+    operation: endpoint.name,
     stream,
     status,
     backend,

@@ -21,7 +21,8 @@ export async function serve(exchange: Exchange, context: RouterContext): Promise
       if (pending) await pending;
     }
   } catch (error) {
-    const known = error instanceof ApiError ? error : unexpected(error, exchange, context);
+    const thrown = error instanceof ApiError ? error : unexpected(error, exchange, context);
+    const known = exchange.front?.told(thrown) ?? thrown;
     exchange.status = known.status;
     if (!exchange.gone) {
       // A stream that was kept alive has its status already.

@@ -37,6 +37,7 @@ export async function receive(exchange: Exchange, { config }: RouterContext): Pr
   exchange.body = body;
   exchange.model = model;
   exchange.stream = stream === true;
+  if (exchange.endpoint.front) Object.assign(exchange, exchange.endpoint.front(body));
 }
 
 function readBody(request: IncomingMessage, limit: number, keep: boolean): Promise<Buffer> {

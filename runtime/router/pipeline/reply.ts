@@ -41,8 +41,9 @@ export function sendDocument(
 }
 
 /** Undefined for a document that is nested deeper than the stack, or longer than any text. */
-function written(document: JsonObject, { stream, body }: Exchange): Buffer | undefined {
+function written(document: JsonObject, { stream, body, front, model }: Exchange): Buffer | undefined {
   try {
+    if (front && isAnswer(document)) return Buffer.from(front.whole(document, model, stream));
     if (stream && isAnswer(document)) return Buffer.from(asStream(document, wantsUsage(body)));
     return Buffer.from(JSON.stringify(document));
   } catch (error) {
@@ -53,7 +54,7 @@ function written(document: JsonObject, { stream, body }: Exchange): Buffer | und
 
 /** The way of a stream to the client, which is cut off when it does not read for too long. */
 export function clientSink(exchange: Exchange, attempt: Attempt, { config }: RouterContext): Sink {
-  const { response } = exchange;
+  const { response, front } = exchange;
   let timer: NodeJS.Timeout | undefined;
   return {
     commit() {
@@ -61,7 +62,8 @@ export function clientSink(exchange: Exchange, attempt: Attempt, { config }: Rou
       response.once('close', () => clearTimeout(timer));
     },
     write(bytes, drained) {
-      if (exchange.gone || response.write(bytes)) return true;
+      const written = front ? front.piece(bytes) : bytes;
+      if (exchange.gone || written.length === 0 || response.write(written)) return true;
       timer = setTimeout(() => response.destroy(), config.client.writeTimeoutSeconds * 1000);
       response.once('drain', () => {
         clearTimeout(timer);
@@ -73,8 +75,8 @@ export function clientSink(exchange: Exchange, attempt: Attempt, { config }: Rou
 }
 
 /** Ends a stream that has begun and can't be completed: an error event, and no `[DONE]`, by which clients tell. */
-export function endBroken({ response, gone }: Exchange, error: ApiError): void {
-  if (!gone) response.end(`data: ${JSON.stringify(error.body())}\n\n`);
+export function endBroken({ response, gone, front }: Exchange, error: ApiError): void {
+  if (!gone) response.end(front ? front.broken(error) : `data: ${JSON.stringify(error.body())}\n\n`);
 }
 
 /** Answers with an error. */

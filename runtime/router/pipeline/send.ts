@@ -54,7 +54,7 @@ function readerFor(
     interruptedReason,
     usageKind,
     publicName: publicName(exchange),
-    dropUsage: !wantsUsage(exchange.body),
+    dropUsage: !exchange.front && !wantsUsage(exchange.body),
     sink: clientSink(exchange, attempt, context),
   });
 }
@@ -65,7 +65,7 @@ function deliver(exchange: Exchange, attempt: Attempt, reader: Reader, context: 
     exchange.response.end();
     return undefined;
   }
-  if (reader instanceof WholeAnswer) {
+  if (reader instanceof WholeAnswer && !exchange.front) {
     sendAnswer(exchange, attempt, replaceModel(reader.bytes, publicName(exchange)), false, context);
     return undefined;
   }
