@@ -16,6 +16,8 @@ export interface WholeOptions {
   interruptedReason: string | undefined;
   /** The answer has choices; else it is a list of vectors. */
   text: boolean;
+  /** Up to this size an answer without text is read; absent: as far as it takes to be sure that it is JSON. */
+  largest?: number;
 }
 
 /** An answer that comes in one piece. */
@@ -49,10 +51,10 @@ export class WholeAnswer implements AnswerReader {
   }
 
   end(): Ended {
-    const { backend, interruptedReason, text } = this.#options;
+    const { backend, interruptedReason, text, largest = maxParsedVectors } = this.#options;
     this.bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
     this.#chunks.length = 0;
-    if (!text && this.bytes.length > maxParsedVectors) return this.#endOfVectors();
+    if (!text && this.bytes.length > largest) return this.#endOfVectors();
     const document = parseObject(this.bytes);
     if (!document) return invalidAnswer(backend, 'sent an answer that is not a JSON object');
     if (isError(document)) return eventFailure(backend, this.bytes.toString());

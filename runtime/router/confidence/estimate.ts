@@ -19,6 +19,8 @@ export interface Verdict {
   answer: number;
   /** Its probability, in [0, 1]; undefined: unknown, which is not certain. */
   confidence: number | undefined;
+  /** By answer, summing to 1; absent: unknown. */
+  probabilities?: readonly number[];
 }
 
 /**
@@ -127,5 +129,5 @@ export function verdictOf(estimate: Estimate, { answerOf }: SpokenLabels, { answ
     answers.length,
   );
   const answer = argmax(evidence);
-  return { answer, confidence: Math.min(1, sums[answer] as number) };
+  return { answer, confidence: Math.min(1, sums[answer] as number), probabilities: sums };
 }

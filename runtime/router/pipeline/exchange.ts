@@ -11,6 +11,7 @@ import type { Failure } from '../providers/failure.ts';
 import type { Upstream, Upstreams } from '../providers/upstreams.ts';
 import type { EndpointTable } from '../routes/endpoint-table.ts';
 import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/table.ts';
+import type { BatchText } from './batch.ts';
 import type { RateBudgets } from './rate-budget.ts';
 import type { Score } from './score.ts';
 
@@ -85,6 +86,8 @@ export interface Exchange {
   body: RequestBody;
   stream: boolean;
   model: string;
+  /** classify: the text that this is about, which is one of those of a request. */
+  text: BatchText | undefined;
   /** receive: what the client's key opens; authenticate: else what is open to all. */
   principal: Principal | undefined;
   /** match */
@@ -143,6 +146,7 @@ export function newExchange(
     body: {},
     stream: false,
     model: '',
+    text: undefined,
     principal: undefined,
     route: undefined,
     candidates: [],

@@ -1,7 +1,8 @@
 import { conflictWithLabels } from '../answers/labels.ts';
 import { ApiError } from '../errors.ts';
-import { embeddings } from '../operations.ts';
+import { classifications, embeddings } from '../operations.ts';
 import { type Principal, publicNames } from '../routes/table.ts';
+import { classifies, noLabels } from './classify-texts.ts';
 import { type Exchange, set } from './exchange.ts';
 
 /** At most so many names are listed for a model that is not known. */
@@ -13,6 +14,7 @@ export function match(exchange: Exchange): void {
   const route = principal.routes.get(exchange.model);
   if (!route) throw modelNotFound(exchange.model, principal);
   exchange.route = route;
+  if (exchange.operation === classifications && !classifies(route)) throw noLabels(exchange.model);
   if (!route.labels || exchange.operation === embeddings) return;
   const field = conflictWithLabels(exchange.body);
   if (field !== undefined) {

@@ -1,7 +1,9 @@
 import { ApiError } from '../errors.ts';
+import { classifications } from '../operations.ts';
 import { untilAnswered } from './attempts.ts';
 import { authenticate } from './authenticate.ts';
 import { balance } from './balance.ts';
+import { classifyTexts } from './classify-texts.ts';
 import type { Exchange, RouterContext, Stage } from './exchange.ts';
 import { match } from './match.ts';
 import { meter } from './meter.ts';
@@ -11,7 +13,13 @@ import { send } from './send.ts';
 import { split } from './split.ts';
 
 /** The way of a request. */
-const stages: readonly Stage[] = [receive, authenticate, match, split, untilAnswered(balance, send)];
+const stages: readonly Stage[] = [receive, authenticate, match, split, byText(untilAnswered(balance, send))];
+
+/** Has the texts of a request to classify answered each by itself. */
+function byText(answer: Stage): Stage {
+  return (exchange, context) =>
+    exchange.operation === classifications ? classifyTexts(exchange, context, answer) : answer(exchange, context);
+}
 
 /** Takes a request through the stages, answers what they throw, and meters it however it ended. */
 export async function serve(exchange: Exchange, context: RouterContext): Promise<void> {

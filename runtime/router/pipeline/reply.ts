@@ -62,8 +62,8 @@ export function clientSink(exchange: Exchange, attempt: Attempt, { config }: Rou
       response.once('close', () => clearTimeout(timer));
     },
     write(bytes, drained) {
-      const written = front ? front.piece(bytes) : bytes;
-      if (exchange.gone || written.length === 0 || response.write(written)) return true;
+      const told = front ? front.piece(bytes) : bytes;
+      if (exchange.gone || told.length === 0 || response.write(told)) return true;
       timer = setTimeout(() => response.destroy(), config.client.writeTimeoutSeconds * 1000);
       response.once('drain', () => {
         clearTimeout(timer);

@@ -14,10 +14,11 @@ import { readPositions } from '../confidence/positions.ts';
 import { ApiError } from '../errors.ts';
 import { chatCompletions } from '../operations.ts';
 import { isClassifier } from '../providers/classifier.ts';
-import { type Failure, invalidOutput } from '../providers/failure.ts';
+import { type Failure, invalidOutput, notAClassifier } from '../providers/failure.ts';
 import type { Speaking } from '../routes/table.ts';
 import { Asking } from './asking.ts';
 import { classify } from './classify.ts';
+import { phrase } from './classify-texts.ts';
 import { type Attempt, type Exchange, type RouterContext, set } from './exchange.ts';
 import { sendDocument } from './reply.ts';
 
@@ -52,9 +53,14 @@ export async function sendLabel(
   const speaking = set(attempt.backend.speaking, 'way to call the backend');
   const { backend } = speaking;
   const copies = copiesOf(exchange);
-  const found = isClassifier(backend)
-    ? await classify(exchange, attempt, backend, labels)
-    : await labelled(exchange, attempt, speaking, set(labels, 'label set'), context);
+  if (!labels && !isClassifier(backend)) return notAClassifier(backend.name);
+  const ask = (): Promise<Labelled> => {
+    phrase(exchange, attempt.backend);
+    return isClassifier(backend)
+      ? classify(exchange, attempt, backend, labels)
+      : labelled(exchange, attempt, speaking, set(labels, 'label set'), context);
+  };
+  const found = await (exchange.text ? exchange.text.batch.asked(exchange, attempt, ask) : ask());
   if (found.failure) return found.failure;
   const { document, verdicts, usage } = found;
   if (usage) attempt.usage = usage;
@@ -62,6 +68,10 @@ export async function sendLabel(
   const deliver = (): Failure | undefined => {
     exchange.usage = usage;
     exchange.confidence = confidence;
+    if (exchange.text) {
+      exchange.text.taken = { attempt, verdict: verdicts[0] as LabelVerdict };
+      return undefined;
+    }
     const wanted = wantedLogprobs(exchange.body, exchange.operation === chatCompletions);
     const choices = document.choices.map((choice, at) =>
       withLabel(withLogprobs(choice, wanted), (verdicts[at] as { label: string }).label),

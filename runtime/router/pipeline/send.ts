@@ -18,7 +18,7 @@ export async function send(exchange: Exchange, attempt: Attempt, context: Router
   const { operation, raw, body, stream } = exchange;
   const { backend, dialect, servedModel } = set(attempt.backend.speaking, 'way to call the backend');
   const { labels } = set(exchange.route, 'route');
-  if (operation !== embeddings && (labels || isClassifier(backend))) {
+  if (operation !== embeddings && (labels || isClassifier(backend) || exchange.text)) {
     const failure = await sendLabel(exchange, attempt, context);
     if (failure) attempt.failure = failure;
     return;

@@ -36,6 +36,12 @@ export function classifyRequest(
   return { path: '/classify', body: request, streamed: false, usage: 'Running' };
 }
 
+/** The request to classify several texts at once. */
+export function textsRequest(texts: readonly string[], { servedModel }: ClassifierBackend): UpstreamRequest {
+  const request = Buffer.from(JSON.stringify({ model: servedModel, input: texts }));
+  return { path: '/classify', body: request, streamed: false, usage: 'Running' };
+}
+
 /** The text of the last message of the user. */
 function lastMessage({ messages }: RequestBody): string {
   const own = (Array.isArray(messages) ? messages : []).filter(isObject).filter(({ role }) => role === 'user');

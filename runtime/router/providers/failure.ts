@@ -153,6 +153,11 @@ export function withoutSecret(failure: Failure, secret: string): Failure {
   return { ...failure, error: new ApiError(status, hide(code), hide(message), hidden) };
 }
 
+/** A model that writes text was asked for a label, and the policy has none to hold it to. */
+export function notAClassifier(backend: string): Failure {
+  return { reason: 'NotServed', retry: 'Backend', error: badGateway(backend, 'has no labels to answer with') };
+}
+
 /** Nobody waits for the answer any more. */
 export const clientGone: Failure = {
   reason: 'ClientGone',
