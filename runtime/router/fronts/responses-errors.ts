@@ -17,5 +17,5 @@ export function unsupported(param: string, cure: string): ApiError {
 
 /** A client's word in a message, short. */
 export function shown(value: unknown): string {
-  return typeof value === 'string' ? `"${value.slice(0, 64)}"` : `${typeof value}`;
+  return typeof value === 'string' ? `"${value.slice(0, 64)}"` : typeof value;
 }
