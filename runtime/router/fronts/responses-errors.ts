@@ -19,3 +19,8 @@ export function unsupported(param: string, cure: string): ApiError {
 export function shown(value: unknown): string {
   return typeof value === 'string' ? `"${value.slice(0, 64)}"` : typeof value;
 }
+
+/** An error about another field. */
+export function renamed({ status, code, message, details }: ApiError, param: string): ApiError {
+  return new ApiError(status, code, message.replaceAll(`"${details.param}"`, `"${param}"`), { ...details, param });
+}

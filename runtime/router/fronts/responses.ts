@@ -5,6 +5,7 @@ import { SseParser } from '../answers/sse.ts';
 import { ApiError } from '../errors.ts';
 import type { RequestBody, Translated } from '../operations.ts';
 import type { Front } from './front.ts';
+import { renamed } from './responses-errors.ts';
 import { chatRequest } from './responses-request.ts';
 import { ResponseWriter } from './responses-writer.ts';
 
@@ -79,11 +80,7 @@ class Responses implements Front {
   told(error: ApiError): ApiError {
     const { param } = error.details;
     const own = param === undefined ? undefined : ownNames[param];
-    if (own === undefined) return error;
-    return new ApiError(error.status, error.code, error.message.replaceAll(`"${param}"`, `"${own}"`), {
-      ...error.details,
-      param: own,
-    });
+    return own === undefined ? error : renamed(error, own);
   }
 
   #add(piece: JsonObject | undefined): void {
