@@ -11,10 +11,19 @@ export const clientKey = 'bench-0123456789abcdef0123456789abcdef';
 /** The router as it ships, with a policy for each case, metrics and access log on. Resolves with its port. */
 export function startCadre(backendPort: number): Promise<number> {
   const secrets = [
-    routeSecret('plain', ['plain', 'plain'], {}),
-    routeSecret('classified', ['classified', 'classified'], { labels: [...labels] }),
+    routeSecret(divided('plain', ['plain', 'plain'], {})),
+    routeSecret(divided('classified', ['classified', 'classified'], { labels: [...labels] })),
   ];
-  const slices = ['specialist', 'flagship'].map((name) => ({
+  return startRouting(secrets, ['specialist', 'flagship'], backendPort);
+}
+
+/** The router as it ships, with these policies, and models that are all one backend. Resolves with its port. */
+export function startRouting(
+  secrets: readonly KubeObject[],
+  models: readonly string[],
+  backendPort: number,
+): Promise<number> {
+  const slices = models.map((name) => ({
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: metadata(name, { [modelLabel]: name, 'kubernetes.io/service-name': name }),
@@ -30,18 +39,18 @@ export function startCadre(backendPort: number): Promise<number> {
     probePort: 0,
     log: createLogger('router', 'warn'),
     signal: new AbortController().signal,
-    cluster: fixedCluster({ secrets, endpointslices: slices }),
+    cluster: fixedCluster({ secrets: [...secrets], endpointslices: slices }),
     onListening: ({ port }) => resolve(port),
   }).catch(reject);
   return promise;
 }
 
 /** A policy that divides its requests between two models, known to the backend by these names. */
-function routeSecret(name: string, servedModels: [string, string], output: Route['output']): KubeObject {
+function divided(name: string, servedModels: [string, string], output: Route['output']): Route {
   const backend = (model: string, servedModel: string): ModelBackend => {
     return { name: model, kind: 'Model', namespace: 'bench', model, engine: 'VLLM', task: 'Generation', servedModel };
   };
-  const route: Route = {
+  return {
     version: routeVersion,
     policy: { namespace: 'bench', name, uid: name, generation: 1 },
     model: name,
@@ -58,6 +67,11 @@ function routeSecret(name: string, servedModels: [string, string], output: Route
     output,
     timeouts: { firstByteMs: 10_000, idleMs: 20_000, totalMs: 60_000 },
   };
+}
+
+/** A policy as the operator has compiled it. */
+export function routeSecret(route: Route): KubeObject {
+  const { name } = route.policy;
   const secret = {
     apiVersion: 'v1',
     kind: 'Secret',

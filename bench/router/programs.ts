@@ -31,14 +31,16 @@ export function startBackend(): Promise<Running> {
   return startParts('backend', 0, 1);
 }
 
-async function startParts(
+/** Starts processes of our own, each of which tells its port. `script`: what they run. */
+export async function startParts(
   part: string,
   backendPort: number,
   processes: number,
   headers: string[] = [],
+  script: string = join(import.meta.dirname, 'part.ts'),
 ): Promise<Running> {
   const children = Array.from({ length: processes }, () => {
-    return fork(join(import.meta.dirname, 'part.ts'), [part, String(backendPort)], { stdio: 'inherit' });
+    return fork(script, [part, String(backendPort)], { stdio: 'inherit' });
   });
   const ports = await Promise.all(
     children.map((child) => {
