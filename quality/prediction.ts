@@ -54,7 +54,8 @@ export function groupSums(
   groupOf: ArrayLike<number>,
   count = largest(groupOf) + 1,
 ): number[] {
-  const sums = Array.from({ length: count }, () => 0);
+  const sums: number[] = [];
+  for (let group = 0; group < count; group++) sums.push(0);
   for (let label = 0; label < groupOf.length; label++) {
     const group = groupOf[label] as number;
     sums[group] = (sums[group] as number) + (probabilities[label] ?? 0);

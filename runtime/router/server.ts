@@ -23,6 +23,7 @@ export function createRouterServer(context: RouterContext, probes?: Probes): Ser
       keepAliveTimeout: keepAliveSeconds * 1000,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
+      requireHostHeader: false, // the answer to a request without one is ours
     },
     (request, response) => {
       if (context.draining) response.shouldKeepAlive = false;
@@ -31,12 +32,21 @@ export function createRouterServer(context: RouterContext, probes?: Probes): Ser
     },
   );
   server.on('clientError', answerBroken);
+  // Without a handler Node answers 417 by itself, in no shape of ours.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    const message = `the expectation "${request.headers.expect}" can't be met: leave the header "expect" out`;
+    sendError(response, requestId(request), new ApiError(417, 'expectation_failed', message, { close: true }));
+  });
   return server;
 }
 
 function answer(request: IncomingMessage, response: ServerResponse, context: RouterContext): void {
-  const given = request.headers['x-request-id'];
-  const id = typeof given === 'string' && saneId.test(given) ? given : randomUUID();
+  const id = requestId(request);
+  if (request.headers.host === undefined && request.httpVersion !== '1.0') {
+    const error = new ApiError(400, 'invalid_http', 'the request has no header "host"', { close: true });
+    sendError(response, id, error);
+    return;
+  }
   const url = request.url ?? '/';
   const query = url.indexOf('?');
   const path = query < 0 ? url : url.slice(0, query);
@@ -73,6 +83,11 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
     });
 }
 
+function requestId({ headers }: IncomingMessage): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && saneId.test(given) ? given : randomUUID();
+}
+
 /** Answers what is not HTTP, or came too slowly to be read, in the shape of every other error. */
 function answerBroken(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse | null }): void {
   // By Node's own name for it, as its own handler asks: what is under way here would take this for its answer, or a part.
@@ -93,6 +108,12 @@ function answerBroken(error: NodeJS.ErrnoException, socket: Socket & { _httpMess
     431: 'Request Header Fields Too Large',
   };
   const body = JSON.stringify(known.body());
-  const head = `HTTP/1.1 ${known.status} ${reasons[known.status]}\r\ncontent-type: application/json\r\n`;
-  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+  const head = [
+    `HTTP/1.1 ${known.status} ${reasons[known.status]}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${randomUUID()}`,
+    'connection: close',
+  ].join('\r\n');
+  socket.end(`${head}\r\n\r\n${body}`);
 }

@@ -81,6 +81,7 @@ export function openLabels(
   { probabilities, seen, shared }: Estimate,
   { answerOf }: SpokenLabels,
 ): readonly number[] | undefined {
+  if (shared.length === 0) return undefined;
   const least = new Map<number, number>();
   const add = (answer: number, p: number): void => void least.set(answer, (least.get(answer) ?? 0) + p);
   for (const [label, p] of probabilities.entries()) if (seen[label] === 1) add(answerOf[label] as number, p);
@@ -123,11 +124,14 @@ export function verdictOf(estimate: Estimate, { answerOf }: SpokenLabels, { answ
   spreadShared(probabilities, estimate.shared);
   const calibrated = withTemperature(probabilities, temperature);
   const sums = groupSums(calibrated, answerOf, answers.length);
-  const evidence = groupSums(
-    calibrated.map((p, label) => (estimate.seen[label] === 1 ? p : 0)),
-    answerOf,
-    answers.length,
-  );
+  const { seen } = estimate;
+  const evidence = seen.includes(0)
+    ? groupSums(
+        calibrated.map((p, label) => (seen[label] === 1 ? p : 0)),
+        answerOf,
+        answers.length,
+      )
+    : sums;
   const answer = argmax(evidence);
   return { answer, confidence: Math.min(1, sums[answer] as number), probabilities: sums };
 }

@@ -33,6 +33,8 @@ export interface LabelSet {
   /** Names of the labels, or of the groups where there are any. */
   readonly answers: readonly string[];
   readonly temperature: number;
+  /** A model's probabilities of the labels are those of the answers as they are. */
+  readonly isPlain: boolean;
   /** As models say them that were trained for these labels: their tokens. */
   readonly trained: SpokenLabels;
   /** As any other model says them: the names of the answers. */
@@ -63,7 +65,7 @@ export function labelSet({ labels, tokens = [], groups, temperature = 1 }: Route
           answerOf,
         )
       : trained;
-  return { answers, temperature, trained, named };
+  return { answers, temperature, isPlain: !groups && temperature === 1, trained, named };
 }
 
 /** How this backend says the labels: only a model for classification was trained to say their tokens. */

@@ -86,9 +86,12 @@ function verdictAmong({ label, probabilities }: Classification, set: LabelSet): 
   const { labels } = set.trained;
   if (probabilities.length !== labels.length)
     return `has ${probabilities.length} classes, and the policy has ${labels.length} labels`;
-  const name = labels[argmax(probabilities)]?.name;
+  const likeliest = argmax(probabilities);
+  const name = labels[likeliest]?.name;
   if (name !== label && !unnamed.test(label))
     return `calls a class "${label}" that is "${name}" in the order of the policy's labels`;
+  if (set.isPlain)
+    return { answer: likeliest, label: name as string, confidence: probabilities[likeliest], probabilities };
   const estimate = {
     probabilities: Float64Array.from(probabilities),
     seen: new Uint8Array(labels.length).fill(1),
