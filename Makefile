@@ -21,6 +21,7 @@ test: $(INSTALLED) ## Every test: units, a real API server, a real node. ONLY=un
 
 test-long: $(INSTALLED) ## The scenarios at full length, and the tests of training/; writes docs/measured/.
 	@node hack/test-training.ts
+	@CADRE_TEST_LONG=1 node hack/test.ts unit
 	@CADRE_TEST_LONG=1 node hack/test.ts apiserver e2e
 
 check: $(INSTALLED) ## Generated files, types, lint, format and the chart.
