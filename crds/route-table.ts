@@ -80,6 +80,8 @@ export const routeSchema = z.object({
     groups: z.array(z.object({ name: z.string(), labels: z.array(z.string()) })).optional(),
     /** Absent: 1. */
     temperature: z.number().positive().optional(),
+    /** JSON Schema of the documents that answers are; excludes labels. */
+    jsonSchema: z.record(z.string(), z.unknown()).optional(),
   }),
   escalation: z
     .object({
@@ -89,6 +91,8 @@ export const routeSchema = z.object({
       unknownConfidence: z.enum(['Escalate', 'Accept']),
       /** Of all requests, in (0, 1]. */
       maxRate: z.number().optional(),
+      /** What a client that streams sees before an answer is judged. Absent: nothing. */
+      streaming: z.enum(['Buffer', 'Prefix', 'PassThrough']).optional(),
     })
     .optional(),
   /** Milliseconds. */

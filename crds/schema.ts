@@ -25,6 +25,11 @@ export function setList<T extends z.ZodType>(item: T, max: number) {
   return z.array(item).max(max).meta({ 'x-kubernetes-list-type': 'set' });
 }
 
+/** An object of which only its reader knows the fields. Its size is for the operator to bound. */
+export function preserveUnknown() {
+  return z.looseObject({}).meta({ 'x-kubernetes-preserve-unknown-fields': true });
+}
+
 /** A string of one form, whose rule says in words what that is. */
 export function text(max: number, pattern: string, message: string) {
   return withRules(z.string().min(1).max(max), matching(pattern, message));

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { withRules } from '../rules.ts';
+import { type Rule, withRules } from '../rules.ts';
 import { atomicList, dnsLabel, mapList, share } from '../schema.ts';
 
 /** Why a request is taken to another backend than the chosen one. */
@@ -45,6 +45,12 @@ export const escalation = withRules(
       })
       .optional()
       .describe('What escalation may cost at most.'),
+    streaming: z
+      .enum(['Auto', 'Buffer', 'Prefix', 'PassThrough'])
+      .default('Auto')
+      .describe(
+        'What a client that streams gets before an answer is judged. Buffer: nothing. Prefix: nothing of its beginning, which is what is judged; then all of it, and nobody else is asked. PassThrough: all of it; only failures before its first word lead to a step. Auto: Buffer with output.labels or output.jsonSchema, else Prefix where a step has a threshold, else PassThrough.',
+      ),
   }),
   {
     rule: "!self.steps.exists(step, has(step.confidence)) || 'LowConfidence' in self.when",
@@ -53,3 +59,19 @@ export const escalation = withRules(
     fieldPath: '.when',
   },
 );
+
+/** What of a policy has to agree with how its answers are streamed. */
+interface StreamedPolicy {
+  output?: { labels?: unknown; jsonSchema?: unknown } | undefined;
+  escalation?: z.infer<typeof escalation> | undefined;
+}
+
+/** The rule of a policy about how answers are streamed that may be escalated. */
+export const streamingRule: Rule<StreamedPolicy> = {
+  rule: `!has(self.escalation) || !has(self.output) || !(has(self.output.labels) || has(self.output.jsonSchema)) || self.escalation.streaming in ['Auto', 'Buffer']`,
+  holds: ({ escalation: self, output: { labels, jsonSchema } = {} }) =>
+    (labels ?? jsonSchema) === undefined || self === undefined || ['Auto', 'Buffer'].includes(self.streaming),
+  message:
+    'escalation.streaming must be Auto or Buffer with output.labels or output.jsonSchema, as only a whole answer can be judged by them',
+  fieldPath: '.escalation',
+};

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { withRules } from '../rules.ts';
-import { mapList, setList, text } from '../schema.ts';
+import { mapList, preserveUnknown, setList, text } from '../schema.ts';
 
 /** With more, the rules about tokens and groups would cost the API server too much. */
 const maxLabels = 500;
@@ -39,7 +39,7 @@ const group = z.object({
 
 const temperaturePattern = '^[0-9]{1,2}([.][0-9]{1,4})?$';
 
-/** What answers look like: the labels that there are. */
+/** What answers look like: the labels that there are, or the schema of a JSON document. */
 export const output = withRules(
   z.object({
     labels: withRules(mapList(label, 'name', maxLabels).min(2), {
@@ -65,7 +65,18 @@ export const output = withRules(
       .describe(
         'Calibrates the confidence: probabilities p become p^(1/temperature), renormalised. Above 1 for models that are too sure, as fitted on messages that they were not trained on. Default: 1.',
       ),
+    jsonSchema: preserveUnknown()
+      .optional()
+      .describe(
+        'JSON Schema (draft 7, or 2020-12 where $schema says so) of the documents that answers are. An answer that is not valid is none: the next backend is asked. Confidence is the least of its required fields, or of all where none is required. Formats are not checked, and $ref reaches nothing outside of the schema. At most 32 KiB.',
+      ),
   }),
+  {
+    rule: '!has(self.jsonSchema) || !has(self.labels)',
+    holds: ({ jsonSchema, labels }) => jsonSchema === undefined || labels === undefined,
+    message: 'output needs one of labels and jsonSchema: an answer is a label or a JSON document',
+    fieldPath: '.jsonSchema',
+  },
   {
     rule: '!has(self.groups) || has(self.labels)',
     holds: ({ groups, labels }) => groups === undefined || labels !== undefined,

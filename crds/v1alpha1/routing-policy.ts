@@ -14,7 +14,7 @@ import {
   text,
 } from '../schema.ts';
 import { hostPattern, portPattern } from '../url-parts.ts';
-import { escalation } from './escalation.ts';
+import { escalation, streamingRule } from './escalation.ts';
 import { output } from './output.ts';
 
 const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
@@ -172,6 +172,7 @@ const routingPolicySpec = withRules(
     message: 'each escalation.steps[].to must be the name of one in backends',
     fieldPath: '.escalation',
   },
+  streamingRule,
 );
 
 const routingPolicyStatus = z.object({

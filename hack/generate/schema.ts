@@ -50,6 +50,10 @@ export function map(schema: Schema, change: (node: Schema) => Schema): Schema {
 /** Mends in place what zod writes otherwise than Kubernetes wants it. */
 function toStructural(type: z.ZodType, schema: Schema): void {
   if (schema['x-kubernetes-int-or-string']) schema.anyOf = [{ type: 'integer' }, { type: 'string' }];
+  if (schema['x-kubernetes-preserve-unknown-fields']) {
+    delete schema.properties;
+    delete schema.additionalProperties;
+  }
   // Wrappers such as .optional() come here too, with what was made of the number within.
   if (type instanceof z.ZodNumber && schema.type === 'integer') {
     schema.format = type.format === 'int32' ? 'int32' : 'int64';

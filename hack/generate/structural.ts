@@ -21,6 +21,7 @@ export interface Schema {
   additionalProperties?: Schema | boolean;
   items?: Schema;
   'x-kubernetes-int-or-string'?: boolean;
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
   'x-kubernetes-list-type'?: string;
   'x-kubernetes-list-map-keys'?: string[];
   'x-kubernetes-validations'?: SchemaRule[];
@@ -54,6 +55,7 @@ const allowedKeys = new Set([
   'additionalProperties',
   'items',
   'x-kubernetes-int-or-string',
+  'x-kubernetes-preserve-unknown-fields',
   'x-kubernetes-list-type',
   'x-kubernetes-list-map-keys',
   'x-kubernetes-validations',
@@ -110,7 +112,8 @@ function typeProblems(schema: Schema): string[] {
   if (type === 'number') problems.push('must not be a float: use a string with a pattern');
   if (type === 'integer' && format !== 'int32' && format !== 'int64')
     problems.push('must have a format int32 or int64');
-  if (type === 'object' && !properties && !additionalProperties) problems.push('must have properties');
+  const isAnyObject = schema['x-kubernetes-preserve-unknown-fields'] === true;
+  if (type === 'object' && !properties && !additionalProperties && !isAnyObject) problems.push('must have properties');
   if (additionalProperties !== undefined && (properties || typeof additionalProperties === 'boolean')) {
     problems.push('additionalProperties must be a schema, without properties beside it');
   }

@@ -58,6 +58,7 @@ describe('escalation', () => {
           when: ['LowConfidence', 'Timeout'],
           unknownConfidence: 'Accept',
           budget: { maxRate: '0.2' },
+          streaming: 'Auto',
         },
       },
     });
@@ -66,8 +67,31 @@ describe('escalation', () => {
       when: ['LowConfidence', 'Timeout'],
       unknownConfidence: 'Accept',
       maxRate: 0.2,
+      streaming: 'Prefix',
     });
     expect(routeOf(compile())).not.toHaveProperty('escalation');
+  });
+
+  it('is streamed as a policy says, or as its answers can be judged', () => {
+    const steps = [{ to: 'flagship', confidence: { threshold: '0.85' } }];
+    const labels = [{ name: 'billing' }, { name: 'refund' }];
+    const streamed = (over: object, output?: RoutingPolicySpec['output']) => {
+      const escalation = {
+        steps: [{ to: 'flagship' }],
+        when: ['Error', 'LowConfidence'] as const,
+        unknownConfidence: 'Accept' as const,
+        streaming: 'Auto' as const,
+        ...over,
+      };
+      const spec = { backends: twoBackends, split, ...(output && { output }) };
+      const policy = aPolicy({ spec: { ...spec, escalation: { ...escalation, when: [...escalation.when] } } });
+      return routeOf(compile({ policy })).escalation?.streaming;
+    };
+    expect(streamed({ steps })).toBe('Prefix');
+    expect(streamed({})).toBe('PassThrough');
+    expect(streamed({ steps }, { labels })).toBe('Buffer');
+    expect(streamed({}, { jsonSchema: {} })).toBe('Buffer');
+    expect(streamed({ steps, streaming: 'PassThrough' })).toBe('PassThrough');
   });
 
   it('counts a step as one of those who are asked: a model that is not ready is a problem', () => {
@@ -78,13 +102,33 @@ describe('escalation', () => {
           { name: 'bigger', modelRef: { name: 'bigger' } },
         ],
         split,
-        escalation: { steps: [{ to: 'bigger' }], when: ['Error'], unknownConfidence: 'Escalate' },
+        escalation: { steps: [{ to: 'bigger' }], when: ['Error'], unknownConfidence: 'Escalate', streaming: 'Auto' },
       },
     });
     const notReady = aModel('bigger');
     notReady.status = { ...notReady.status, conditions: [] };
     const model = (name: string) => (name === 'bigger' ? notReady : aModel(name));
     expect(reasons(compile({ policy, model }))).toEqual(['BackendNotReady']);
+  });
+});
+
+describe('a schema of answers', () => {
+  const withSchema = (jsonSchema: Record<string, unknown>) => aPolicy({ spec: { output: { jsonSchema } } });
+
+  it('comes to the router as it is', () => {
+    const jsonSchema = { type: 'object', required: ['order'], properties: { order: { type: 'string' } } };
+    expect(routeOf(compile({ policy: withSchema(jsonSchema) })).output).toEqual({ jsonSchema });
+  });
+
+  it.each([
+    [{ type: 'strin' }, 'is no JSON Schema'],
+    [{ $ref: 'https://example.com/order.json' }, 'is no JSON Schema'],
+    [{ description: 'x'.repeat(33_000) }, 'and may have 32768'],
+  ])('is refused where the router could not use it: %#', (jsonSchema, message) => {
+    const compilation = compile({ policy: withSchema(jsonSchema) });
+    expect([compilation.outcome, reasons(compilation)]).toEqual(['Refused', ['InvalidSpec']]);
+    expect(compilation.problems[0]?.message).toContain(`spec.output.jsonSchema: `);
+    expect(compilation.problems[0]?.message).toContain(message);
   });
 });
 

@@ -15,6 +15,8 @@ import { keyOf } from '../../../kube/types.ts';
 import type { OperatorConfig } from '../../config.ts';
 import type { Secret, SecretView } from '../../context.ts';
 import { type ClientKeys, clientKeys } from './access.ts';
+import { compileEscalation } from './compile-escalation.ts';
+import { compileOutput, outputProblems } from './compile-output.ts';
 import { type Namesake, shortNameOf, type TakenNames, takenNames } from './names.ts';
 import { isShared, type Provider, providerAddress } from './provider.ts';
 import type { PolicyReason, Problem } from './reasons.ts';
@@ -64,7 +66,7 @@ export function compileRoute(sources: Sources, maxBytes = maxRouteBytes): Compil
     ...nameProblems(policy, keys, taken, sources.config),
     ...backends.flatMap(({ problem }) => (problem ? [problem] : [])),
   ];
-  const refusals = backends.flatMap(({ refusal }) => (refusal ? [refusal] : []));
+  const refusals = [...backends.flatMap(({ refusal }) => (refusal ? [refusal] : [])), ...outputProblems(policy.spec)];
   const unread = problems.some(({ reason }) => reason === 'SecretUnreadable');
   if (unread || keys.waiting || taken.waiting || backends.some(({ waiting }) => waiting)) {
     return { outcome: 'Waiting', problems: [...refusals, ...problems] };
@@ -249,34 +251,9 @@ function classification({ spec: { task, engine, model } }: SpecializedModel): Pi
   return { classify: model.promptTemplate ? 'Messages' : 'Text' };
 }
 
-function compileOutput(output: RoutingPolicy['spec']['output']): Route['output'] {
-  const { labels, groups, temperature } = output ?? {};
-  if (!labels) return {};
-  const tokens = labels.flatMap(({ name, token }) => (token === undefined ? [] : { label: name, token }));
-  return {
-    labels: labels.map(({ name }) => name),
-    ...(tokens.length > 0 && { tokens }),
-    ...(groups && { groups: groups.map(({ name, labels: own }) => ({ name, labels: own })) }),
-    ...(temperature !== undefined && { temperature: Number(temperature) }),
-  };
-}
-
-function compileEscalation(escalation: RoutingPolicy['spec']['escalation']): Pick<Route, 'escalation'> {
-  if (!escalation) return {};
-  const { steps, when, unknownConfidence, budget } = escalation;
-  return {
-    escalation: {
-      steps: steps.map(({ to, confidence }) => (confidence ? { to, threshold: Number(confidence.threshold) } : { to })),
-      when,
-      unknownConfidence,
-      ...(budget && { maxRate: Number(budget.maxRate) }),
-    },
-  };
-}
-
 function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backends'>): Route {
   const { namespace, name, uid, generation } = policy.metadata;
-  const { split, fallback = [], output, escalation, timeouts } = policy.spec;
+  const { split, fallback = [], output, timeouts } = policy.spec;
   return routeSchema.parse({
     version: routeVersion,
     policy: { namespace, name, uid, generation },
@@ -285,7 +262,7 @@ function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backe
     split: split.map(({ backend, weight }) => ({ backend, weight })),
     fallback,
     output: compileOutput(output),
-    ...compileEscalation(escalation),
+    ...compileEscalation(policy.spec),
     timeouts: {
       firstByteMs: parseDuration(timeouts.firstByte),
       idleMs: parseDuration(timeouts.idle),

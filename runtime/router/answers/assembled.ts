@@ -1,4 +1,4 @@
-import { interrupted, invalidAnswer } from '../providers/failure.ts';
+import { type Failure, interrupted, invalidAnswer } from '../providers/failure.ts';
 import { Assembler } from './assemble.ts';
 import { type AnswerDocument, isAnswer, setUsage, type TokenUsage, usageOf } from './document.ts';
 import { isDone, isEmpty, notAStream, readEvent } from './events.ts';
@@ -11,6 +11,8 @@ export interface AssembledOptions {
   backend: string;
   interruptedReason: string | undefined;
   usageKind: UsageKind;
+  /** Sees each piece of the answer before it is put to the others. May call the answer off. */
+  onPiece?: ((piece: AnswerDocument) => Failure | undefined) | undefined;
 }
 
 /** A stream that is put together to one answer. */
@@ -64,7 +66,9 @@ export class AssembledAnswer implements AnswerReader {
       return;
     }
     this.usage = addUsage(this.usage, usageOf(piece), this.#options.usageKind);
-    if (isAnswer(piece)) this.#assembler.add(piece);
+    if (!isAnswer(piece)) return;
+    this.#verdict = this.#options.onPiece?.(piece);
+    this.#assembler.add(piece);
   }
 
   #complete(): Ended {

@@ -1,6 +1,6 @@
 import { scanMembers } from '../json/scan.ts';
 import { type Failure, interrupted, invalidAnswer } from '../providers/failure.ts';
-import { parseObject, type TokenUsage, usageOf } from './document.ts';
+import { type AnswerDocument, isAnswer, parseObject, type TokenUsage, usageOf } from './document.ts';
 import {
   isDone,
   isEmpty,
@@ -25,12 +25,21 @@ const mostHeld = 64;
 /** Who speaks takes a few hundred bytes to say. */
 const largestOpening = 4096;
 
+/** A stream that is held back for longer than this, in bytes, goes out: it must not fill the memory. */
+const mostHeldBytes = 4 * 1024 * 1024;
+
 /** Where a stream goes. */
 export interface Sink {
   /** Called once, before the first byte: from here on nobody else can answer. */
   commit(): void;
   /** False when the client does not keep up; `drained` is called once it does again. */
   write(bytes: Buffer, drained: () => void): boolean;
+}
+
+/** Judges a stream while it comes. */
+export interface StreamGate {
+  /** Reads an event and takes out of it what the client did not ask for. Until it says `Pass`, the client gets nothing. */
+  read(piece: AnswerDocument): 'Hold' | 'Pass' | Failure;
 }
 
 export interface RelayOptions {
@@ -42,6 +51,8 @@ export interface RelayOptions {
   /** The client did not ask for the event with the usage. */
   dropUsage: boolean;
   sink: Sink;
+  /** Absent: the answer goes out as it comes. */
+  gate?: StreamGate | undefined;
 }
 
 /** A stream that is passed on event by event, as fast as the client reads. */
@@ -55,10 +66,14 @@ export class RelayedAnswer implements AnswerReader {
   #committed = false;
   /** Something of the answer has come, not only who speaks: vLLM says that before it has read the prompt. */
   #answering = false;
+  /** The gate is closed. A stream that ends so is complete, and still to be given. */
+  #holding: boolean;
+  #heldBytes = 0;
   usage: TokenUsage | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#holding = options.gate !== undefined;
     const { interruptedReason } = options;
     this.#reason = interruptedReason === undefined ? undefined : Buffer.from(`"${interruptedReason}"`);
   }
@@ -86,9 +101,21 @@ export class RelayedAnswer implements AnswerReader {
     return 'Complete';
   }
 
+  /** The answer is complete, and nothing of it was sent. */
+  get isHeld(): boolean {
+    return this.#holding;
+  }
+
+  /** Sends an answer that is held, to its end. */
+  release(): void {
+    this.#holding = false;
+    this.#pass();
+  }
+
   /** Sends what was read. Of an attempt that fails before its first byte was sent, nothing is. */
   #pass(): Verdict {
     const verdict = this.#verdict;
+    if (this.#holding) return verdict;
     if (!this.#answering && verdict !== 'Complete') return verdict;
     if (this.#pieces.length === 0 || (isFailure(verdict) && !this.#committed)) return verdict;
     const bytes = Buffer.concat(this.#pieces);
@@ -104,11 +131,15 @@ export class RelayedAnswer implements AnswerReader {
 
   #onEvent(event: ServerSentEvent): void {
     if (this.#verdict !== undefined || isEmpty(event)) return;
-    const { backend, interruptedReason, dropUsage, publicName, usageKind } = this.#options;
+    const { backend, interruptedReason, dropUsage, usageKind } = this.#options;
     this.#flow?.progressed();
     if (isDone(event)) {
       this.#pieces.push(doneEvent);
       this.#verdict = 'Complete';
+      return;
+    }
+    if (this.#options.gate) {
+      this.#onGated(event, this.#options.gate);
       return;
     }
     let { data } = event;
@@ -127,8 +158,36 @@ export class RelayedAnswer implements AnswerReader {
       if (dropUsage && isUsageOnly(piece)) return;
       if (data.indexOf(0x0a) >= 0) data = Buffer.from(JSON.stringify(piece)); // an event of one line again
     }
+    this.#push(data);
+  }
+
+  /** An event that is read, whatever is in it, and written anew. */
+  #onGated(event: ServerSentEvent, gate: StreamGate): void {
+    const { backend, interruptedReason, dropUsage, usageKind } = this.#options;
+    const { piece, failure } = readEvent(event, backend, interruptedReason);
+    if (failure) {
+      this.#verdict = failure;
+      return;
+    }
+    this.usage = addUsage(this.usage, usageOf(piece), usageKind);
+    this.#answering ||= this.#pieces.length >= mostHeld || event.data.length > largestOpening || !isOpening(piece);
+    if (isAnswer(piece)) {
+      const decision = gate.read(piece);
+      if (typeof decision === 'object') {
+        this.#verdict = decision;
+        return;
+      }
+      if (decision === 'Pass') this.#holding = false;
+    }
+    if (dropUsage && isUsageOnly(piece)) return;
+    const data = Buffer.from(JSON.stringify(piece));
+    if (this.#holding && (this.#heldBytes += data.length) > mostHeldBytes) this.#holding = false;
+    this.#push(data);
+  }
+
+  #push(data: Buffer): void {
     this.#pieces.push(dataPrefix);
-    pushRenamed(this.#pieces, data, publicName);
+    pushRenamed(this.#pieces, data, this.#options.publicName);
     this.#pieces.push(eventEnd);
   }
 }

@@ -26,7 +26,8 @@ export function untilAnswered(balance: Balance, send: Send): Stage {
   /** Whether the exchange has come to its end, or holds an answer. */
   async function answeredBy(live: LiveBackend, exchange: Exchange, context: RouterContext): Promise<boolean> {
     for (let more = context.config.retries.endpoints; more >= 0; more--) {
-      const upstream = balance(live, exchange.attempts, context);
+      const { attempts, judgement } = exchange;
+      const upstream = balance(live, judgement ? attempts.filter(isTried) : attempts, context);
       if (!upstream) {
         const tried = exchange.attempts.at(-1)?.backend === live;
         if (!tried) exchange.attempts.push({ backend: live, upstream, failure: missing(live) });
@@ -46,6 +47,11 @@ export function untilAnswered(balance: Balance, send: Send): Stage {
     }
     return false;
   }
+}
+
+/** An answer that was given up for a better one says nothing against who was writing it. */
+function isTried({ failure }: Attempt): boolean {
+  return failure?.reason !== 'LowConfidence';
 }
 
 function missing({ name, backend }: LiveBackend): Failure {

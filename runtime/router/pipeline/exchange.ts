@@ -13,7 +13,7 @@ import type { EndpointTable } from '../routes/endpoint-table.ts';
 import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/table.ts';
 import type { BatchText } from './batch.ts';
 import type { RateBudgets } from './rate-budget.ts';
-import type { Score } from './score.ts';
+import type { Confidence, Score } from './score.ts';
 
 /** What every request shares. */
 export interface RouterContext {
@@ -38,6 +38,16 @@ export interface HeldAnswer {
   deliver(): Failure | undefined;
 }
 
+/** How an answer is judged, whose backend is asked now. */
+export interface Judgement {
+  /** The least confidence at which it is taken; undefined: any, and none is asked for. */
+  threshold: number | undefined;
+  /** Whether so much confidence is too little. */
+  doubts(confidence: Confidence | undefined): boolean;
+  /** Whether an answer that is not sure enough may be given up before its end, as somebody else will be asked. */
+  mayLeave(): boolean;
+}
+
 /** A request that was taken from one backend to another, both by their names in the policy. */
 export interface Escalated {
   from: string;
@@ -56,6 +66,8 @@ export interface Attempt {
   cause?: Error;
   /** An answer that the client has not got yet, as it is judged first. */
   held?: HeldAnswer;
+  /** How sure its answer was; absent: nobody asked. */
+  confidence?: Confidence | undefined;
   /** The tokens that it cost, as the upstream counted them, whoever's answer the client got. */
   usage?: TokenUsage;
 }
@@ -99,7 +111,7 @@ export interface Exchange {
   /** When all attempts have to be over, by `performance.now()`. */
   deadline: number;
   /** escalate: answers are held and judged, against this confidence if it is defined; undefined: they are given as they come. */
-  judgement: { threshold: number | undefined } | undefined;
+  judgement: Judgement | undefined;
   /** escalate: in this order. */
   escalations: readonly Escalated[];
   /** escalate: why an answer that was not trusted, or an error, was given all the same. */

@@ -18,7 +18,6 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   for (const attempt of attempts) meterAttempt(attempt, metrics.series(policy, attempt.backend.name));
   for (const { from, to, reason } of escalations) count(metrics.series(policy, from).escalations, `${to} ${reason}`);
   if (notEscalated !== undefined) count(series.notEscalated, notEscalated);
-  if (!exchange.judgement) meterConfidence(confidence, series);
 
   const failed = status >= 500;
   if (!failed && random() >= config.accessLog.sample) return;
@@ -42,9 +41,9 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
 }
 
 /** Tokens are counted whoever's answer the client got: each attempt costs. */
-function meterAttempt({ failure, usage, held }: Attempt, series: BackendSeries): void {
+function meterAttempt({ failure, usage, confidence }: Attempt, series: BackendSeries): void {
   count(series.attempts, failure?.reason ?? 'Answered');
-  if (held) meterConfidence(held.score.confidence, series);
+  meterConfidence(confidence, series);
   if (!usage) return;
   series.tokens.prompt += usage.prompt;
   series.tokens.completion += usage.completion;

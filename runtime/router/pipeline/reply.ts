@@ -103,8 +103,8 @@ export function sendError(response: ServerResponse, requestId: string, error: Ap
  * A comment for a client that waits for a stream, so that nothing on the way takes the connection for dead. With the first
  * one the status is said: what fails after it ends with an error event.
  */
-export function keepAlive({ response, gone, id }: Exchange): void {
-  if (gone || response.writableLength > 0) return;
+export function keepAlive({ response, gone, committed, id }: Exchange): void {
+  if (gone || committed || response.writableLength > 0) return;
   if (!response.headersSent) response.writeHead(200, [...streamHeaders, 'x-request-id', id]);
   response.write(': keep-alive\n\n');
 }

@@ -65,6 +65,7 @@ export async function sendLabel(
   const { document, verdicts, usage } = found;
   if (usage) attempt.usage = usage;
   const confidence = lowest(verdicts);
+  attempt.confidence = confidence;
   const deliver = (): Failure | undefined => {
     exchange.usage = usage;
     exchange.confidence = confidence;

@@ -12,6 +12,7 @@ export type FailureReason =
   | 'Interrupted'
   | 'InvalidAnswer'
   | 'InvalidOutput'
+  | 'LowConfidence'
   | 'RateLimited'
   | 'Refused'
   | 'Redirected'
@@ -135,6 +136,18 @@ export function invalidOutput(backend: string, cut: boolean): Failure {
     `the answer of backend "${backend}" is none of the model's labels${why}`,
   );
   return { reason: 'InvalidOutput', retry: 'Backend', error };
+}
+
+/** The answer is not what the policy's JSON schema says. */
+export function invalidDocument(backend: string, problem: string): Failure {
+  const error = new ApiError(502, 'invalid_output', `the answer of backend "${backend}" ${problem}`);
+  return { reason: 'InvalidOutput', retry: 'Backend', error };
+}
+
+/** What there is of the answer is enough to know that it is not trusted, and somebody else will be asked. */
+export function distrusted(backend: string): Failure {
+  const error = new ApiError(502, 'backend_failed', `backend "${backend}" was not sure enough of its answer`);
+  return { reason: 'LowConfidence', retry: 'Backend', error };
 }
 
 /** A model's classes are not the policy's labels. */

@@ -21,11 +21,16 @@ export const llamaCpp: Dialect = {
     if (body['stream'] !== true) changes['stream'] = 'true';
     const options = withUsage(body);
     if (options !== undefined) changes['stream_options'] = options;
-    if (scored) Object.assign(changes, tokenLogprobs(body, operation));
+    if (scored && !hasTools(body)) Object.assign(changes, tokenLogprobs(body, operation));
     if (labels) Object.assign(changes, oneLabel(body, fieldsFor(labels, operation)));
     return { path, body: setMembers(raw, changes), streamed: true, usage: usageKind(body) };
   },
 };
+
+/** It refuses to tell log-probabilities of a stream where there are tools, and is always asked for streams. */
+function hasTools({ tools }: RequestBody): boolean {
+  return Array.isArray(tools) && tools.length > 0;
+}
 
 /** It tells the usage of each choice when that choice ends. A prompt is a text or a list of tokens; several are a list of these. */
 function usageKind({ prompt }: RequestBody): UsageKind {

@@ -1,6 +1,7 @@
 import type { Route, RouteBackend } from '../../../crds/route-table.ts';
 import type { EscalationReason } from '../../../crds/v1alpha1/escalation.ts';
 import { type LabelSet, labelSet } from '../confidence/label-set.ts';
+import { type OutputSchema, outputSchema } from '../confidence/output-schema.ts';
 import type { CallableBackend, Dialect } from '../providers/dialect.ts';
 import { dialectOf } from '../providers/dialects.ts';
 
@@ -40,6 +41,7 @@ export interface LiveRoute {
   /** In this order, when the chosen one can't answer. */
   fallback: readonly LiveBackend[];
   labels: LabelSet | undefined;
+  schema: OutputSchema | undefined;
   escalation: LiveEscalation | undefined;
 }
 
@@ -51,6 +53,7 @@ export interface LiveEscalation {
   unknownConfidence: 'Escalate' | 'Accept';
   /** Of all requests, in (0, 1]. */
   maxRate: number | undefined;
+  streaming: 'Buffer' | 'Prefix' | 'PassThrough';
 }
 
 /** What one client key opens. */
@@ -121,6 +124,7 @@ function liveRoute({ route, created }: DatedRoute): LiveRoute {
   const backends = route.backends.map((backend): LiveBackend => {
     return { name: backend.name, backend, weight: weights.get(backend.name) ?? 0, speaking: speakingTo(backend) };
   });
+  const schema = outputSchema(route.output);
   const byName = new Map(backends.map((live) => [live.name, live]));
   return {
     route,
@@ -129,16 +133,26 @@ function liveRoute({ route, created }: DatedRoute): LiveRoute {
     backends,
     fallback: route.fallback.flatMap((name) => byName.get(name) ?? []),
     labels: labelSet(route.output),
-    escalation: liveEscalation(route.escalation, byName),
+    schema,
+    escalation: liveEscalation(route.escalation, byName) ?? (schema && onlyJudged),
   };
 }
+
+/** Of a route whose answers have to be documents, and that has nobody to ask instead. */
+const onlyJudged: LiveEscalation = {
+  steps: [],
+  when: new Set(),
+  unknownConfidence: 'Accept',
+  maxRate: undefined,
+  streaming: 'Buffer',
+};
 
 function liveEscalation(
   escalation: Route['escalation'],
   byName: ReadonlyMap<string, LiveBackend>,
 ): LiveEscalation | undefined {
   if (!escalation) return undefined;
-  const { steps, when, unknownConfidence, maxRate } = escalation;
+  const { steps, when, unknownConfidence, maxRate, streaming = 'Buffer' } = escalation;
   return {
     steps: steps.flatMap(({ to, threshold }) => {
       const live = byName.get(to);
@@ -147,6 +161,7 @@ function liveEscalation(
     when: new Set(when),
     unknownConfidence,
     maxRate,
+    streaming,
   };
 }
 

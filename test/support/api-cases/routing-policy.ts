@@ -34,6 +34,8 @@ const atTemperature = (temperature: string): Changes => withLabels({ 'spec.outpu
 
 const steps = (...all: object[]): Changes => ({ 'spec.escalation': { steps: all } });
 const toFlagship = (change: Changes = {}): Changes => ({ ...steps({ to: 'flagship' }), ...change });
+const streaming = (mode: string): Changes => toFlagship({ 'spec.escalation.streaming': mode });
+const jsonSchema = (schema: object = {}): Changes => ({ 'spec.output.jsonSchema': schema });
 const atThreshold = (threshold: string): Changes => steps({ to: 'flagship', confidence: { threshold } });
 const maxRate = (rate: string): Changes => toFlagship({ 'spec.escalation.budget': { maxRate: rate } });
 
@@ -86,6 +88,24 @@ export const routingPolicyCases: KindCases = {
       message: 'maxRate must be a decimal number above 0 and at most 1 in quotes, such as "0.85"',
       keeps: ['0.2', '1'].map(maxRate),
       breaks: ['0', '20%', '2'].map(maxRate),
+    },
+    {
+      field: 'spec.escalation',
+      message:
+        'escalation.streaming must be Auto or Buffer with output.labels or output.jsonSchema, as only a whole answer can be judged by them',
+      keeps: [
+        streaming('Prefix'),
+        streaming('PassThrough'),
+        withLabels(streaming('Buffer')),
+        { ...streaming('Auto'), ...jsonSchema() },
+      ],
+      breaks: [withLabels(streaming('Prefix')), { ...streaming('PassThrough'), ...jsonSchema() }],
+    },
+    {
+      field: 'spec.output.jsonSchema',
+      message: 'output needs one of labels and jsonSchema: an answer is a label or a JSON document',
+      keeps: [jsonSchema(), jsonSchema({ type: 'object', properties: { order: { type: 'string' } } })],
+      breaks: [withLabels(jsonSchema())],
     },
     {
       field: 'spec.escalation.when',
