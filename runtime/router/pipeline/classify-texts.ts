@@ -128,7 +128,7 @@ function gather(exchange: Exchange, parts: readonly Exchange[], batch: Batch): v
       // One that was stopped because another text failed was never made.
       const isStopped = attempt.failure === clientGone && !exchange.gone;
       if (isStopped || batch.joined.has(attempt)) continue;
-      delete attempt.held; // a batch has one confidence, that of its least sure text
+      delete attempt.confidence; // a batch has one confidence, that of its least sure text
       exchange.attempts.push(attempt);
     }
     usage = addUsage(usage, part.usage, 'PerPrompt');

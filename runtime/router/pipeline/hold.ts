@@ -112,7 +112,7 @@ async function relayOnce(judged: Judged): Promise<Failure | undefined> {
     interruptedReason: speaking.dialect.interruptedReason,
     usageKind: asked.usage,
     publicName: publicName(exchange),
-    dropUsage: !wantsUsage(exchange.body),
+    dropUsage: !exchange.front && !wantsUsage(exchange.body),
     sink: clientSink(exchange, attempt, context),
     gate: isScored ? gate : undefined,
   });

@@ -18,6 +18,7 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   for (const attempt of attempts) meterAttempt(attempt, metrics.series(policy, attempt.backend.name));
   for (const { from, to, reason } of escalations) count(metrics.series(policy, from).escalations, `${to} ${reason}`);
   if (notEscalated !== undefined) count(series.notEscalated, notEscalated);
+  if (!exchange.judgement) meterConfidence(confidence, series);
 
   const failed = status >= 500;
   if (!failed && random() >= config.accessLog.sample) return;

@@ -65,7 +65,6 @@ export async function sendLabel(
   const { document, verdicts, usage } = found;
   if (usage) attempt.usage = usage;
   const confidence = lowest(verdicts);
-  attempt.confidence = confidence;
   const deliver = (): Failure | undefined => {
     exchange.usage = usage;
     exchange.confidence = confidence;
@@ -81,6 +80,7 @@ export async function sendLabel(
     return sendDocument(exchange, attempt, { ...document, choices: given }, context);
   };
   if (!exchange.judgement) return deliver();
+  attempt.confidence = confidence;
   attempt.held = { score: { gate: undefined, confidence }, deliver };
   return undefined;
 }
