@@ -7,7 +7,7 @@ export const maxSchemaBytes = 32 * 1024;
 /** A JSON Schema, ready to judge documents. */
 export interface CompiledSchema {
   /** Why a document is not valid, in a few words without its content; undefined: it is. */
-  problemOf(document: unknown): string | undefined;
+  problemOf: (document: unknown) => string | undefined;
   /** Names of the fields that each document must have at its top. */
   required: readonly string[];
 }

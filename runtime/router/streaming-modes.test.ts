@@ -137,7 +137,7 @@ describe('Prefix', () => {
       stream(
         events(
           chatChunk({ tool_calls: [{ index: 0, id: 'c', type: 'function', function: { name, arguments: '' } }] }),
-          ...[...given].map((one) => chatChunk({ tool_calls: [{ index: 0, function: { arguments: one } }] })),
+          ...Array.from(given).map((one) => chatChunk({ tool_calls: [{ index: 0, function: { arguments: one } }] })),
           chatChunk({}, 'tool_calls'),
         ),
       );

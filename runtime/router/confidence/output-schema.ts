@@ -4,7 +4,7 @@ import { compileSchema, InvalidSchemaError } from '../../../quality/json-schema.
 /** What the answers of a route are, where they are documents. */
 export interface OutputSchema {
   /** Why a document is none; undefined: it is one. */
-  problemOf(document: unknown): string | undefined;
+  problemOf: (document: unknown) => string | undefined;
   /** Names of the fields that each document has at its top. */
   required: readonly string[];
 }

@@ -43,9 +43,9 @@ export interface Judgement {
   /** The least confidence at which it is taken; undefined: any, and none is asked for. */
   threshold: number | undefined;
   /** Whether so much confidence is too little. */
-  doubts(confidence: Confidence | undefined): boolean;
+  doubts: (confidence: Confidence | undefined) => boolean;
   /** Whether an answer that is not sure enough may be given up before its end, as somebody else will be asked. */
-  mayLeave(): boolean;
+  mayLeave: () => boolean;
 }
 
 /** A request that was taken from one backend to another, both by their names in the policy. */
