@@ -10,9 +10,9 @@ import {
 import { type EngineType, engineTypes, type Task, tasks } from '../crds/v1alpha1/specialized-model.ts';
 import pkg from '../package.json' with { type: 'json' };
 import { UserError } from '../process/errors.ts';
-import { createLogger, type LogLevel, logLevels } from '../process/logger.ts';
-import { shutdownSignal } from '../process/shutdown.ts';
 import { duration, httpUrl, port } from './flags.ts';
+import { compileCommand, serveCommand } from './manifest-commands.ts';
+import { type Common, must, start, subcommand } from './subcommand.ts';
 
 /**
  * `cadre` and its commands. Each loads its program only when it is called: the loader and the sidecar stand beside every
@@ -25,41 +25,10 @@ export function createProgram(): Command {
     .helpCommand(false)
     .exitOverride()
     .showHelpAfterError('Run with --help to see what there is.');
-  for (const command of [operator(), router(), load(), sidecar()]) {
+  for (const command of [serveCommand(), compileCommand(), operator(), router(), load(), sidecar()]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;
-}
-
-interface Common {
-  logLevel: LogLevel;
-}
-
-/** What every process has: a log, and a signal that ends it in order. */
-function start(component: string, { logLevel }: Common) {
-  const log = createLogger(component, logLevel);
-  return { log, signal: shutdownSignal(log) };
-}
-
-function subcommand(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .addOption(new Option('--log-level <level>', 'least level to log').choices(logLevels).default('info'))
-    .hook('preAction', (_, called) => {
-      const missing = called.options.filter(
-        (option) => needed.has(option) && called.getOptionValue(option.attributeName()) === undefined,
-      );
-      if (missing.length > 0)
-        called.error(`error: ${missing.map(({ flags }) => flags).join(', ')} must be given`, { exitCode: 2 });
-    });
-}
-
-/** commander's own mandatory options would hide a misspelt flag behind the missing one. */
-const needed = new WeakSet<Option>();
-
-function must(option: Option): Option {
-  needed.add(option);
-  return option;
 }
 
 interface OperatorFlags extends Common {

@@ -2,10 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { rootCertificates } from 'node:tls';
 import { addressCheck } from '../../crds/addresses.ts';
-import { modelLabel, routeLabel } from '../../crds/names.ts';
 import { connect } from '../../kube/connect.ts';
-import { Reflector } from '../../kube/reflector.ts';
-import { resources } from '../../kube/resources.ts';
 import type { Cluster } from '../../kube/types.ts';
 import pkg from '../../package.json' with { type: 'json' };
 import { readConfig } from '../../process/config.ts';
@@ -21,14 +18,12 @@ import type { RouterContext } from './pipeline/exchange.ts';
 import { RateBudgets } from './pipeline/rate-budget.ts';
 import { guardedConnector, type Resolve } from './providers/guarded-connect.ts';
 import { Upstreams } from './providers/upstreams.ts';
-import { byModel, type EndpointSlice, EndpointSource, modelOf } from './routes/endpoint-source.ts';
+import { clusterSource } from './routes/cluster-source.ts';
 import { EndpointTable } from './routes/endpoint-table.ts';
-import { type RouteSecret, RouteSource } from './routes/route-source.ts';
+import { RouteSource } from './routes/route-source.ts';
 import type { RouteTable } from './routes/table.ts';
+import type { TableSource, Tables } from './routes/table-source.ts';
 import { createRouterServer } from './server.ts';
-
-/** A server that comes back refuses for a while what it knew before: also then it is asked often, as traffic waits for it. */
-const timing = { refusedMs: 3_000 };
 
 export interface RouterOptions {
   /** Exactly one of the two. */
@@ -49,6 +44,10 @@ export interface RouterOptions {
   onListening?: ((ports: { port: number; probePort: number | undefined }) => void) | undefined;
   /** The API server; by default that of the kubeconfig or of the cluster that this runs in. */
   cluster?: Cluster | undefined;
+  /** Where routes and endpoints come from; by default the API server. */
+  source?: ((tables: Tables) => TableSource) | undefined;
+  /** The flag to name when the clients' port can't be had; default: `--port`. */
+  portSetting?: string | undefined;
   /** How names of providers are resolved; `dns.lookup` by default. */
   resolve?: Resolve | undefined;
 }
@@ -61,8 +60,8 @@ export async function runRouter(options: RouterOptions): Promise<void> {
   const metrics = createRouterMetrics(registry);
   const kubeconfig = options.kubeconfig === undefined ? undefined : { path: options.kubeconfig };
   const userAgent = `cadre-router/${pkg.version}`;
-  const client = options.cluster ? undefined : await connect({ kubeconfig, registry, userAgent });
-  const cluster: Cluster = options.cluster ?? (client as NonNullable<typeof client>);
+  const given = options.cluster ?? options.source;
+  const client = given ? undefined : await connect({ kubeconfig, registry, userAgent });
 
   const upstreams = new Upstreams(providerConnector(config, options.resolve));
   const budgets = new RateBudgets();
@@ -87,35 +86,17 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     draining: false,
   };
 
-  const secrets = new Reflector<RouteSecret>({
-    cluster,
-    resource: resources.secrets,
-    namespaces: [config.namespace],
-    labelSelector: `${routeLabel}=true`,
-    timing,
-    log,
-    registry,
-  });
-  const slices = new Reflector<EndpointSlice>({
-    cluster,
-    resource: resources.endpointSlices,
-    labelSelector: modelLabel,
-    timing,
-    indexers: { [byModel]: modelOf },
-    log,
-    registry,
-  });
-  const source = new EndpointSource({ slices: slices.store, table: endpoints, upstreams, metrics });
-  secrets.onChange((change) => routes.change(change));
-  slices.onChange((change) => source.change(change));
+  const tables: Tables = { routes, endpoints, upstreams, metrics, registry, log };
+  const source = options.source
+    ? options.source(tables)
+    : clusterSource(options.cluster ?? (client as NonNullable<typeof client>), config.namespace, tables);
 
   const probes: Probes = {
     registry,
     healthy: () => undefined,
     ready: () => {
       if (context.draining) return 'draining';
-      if (!secrets.hasSynced) return `route Secrets of namespace ${config.namespace} not read yet`;
-      return slices.hasSynced ? undefined : 'EndpointSlices not read yet';
+      return source.missing();
     },
   };
   const apart = options.probePort !== undefined;
@@ -124,21 +105,17 @@ export async function runRouter(options: RouterOptions): Promise<void> {
   let probeServer: Server | undefined;
   try {
     if (apart) probeServer = await serveProbes(probes, { host, port: options.probePort ?? 0, setting: '--probe-port' });
-    secrets.start();
-    slices.start();
     // Who comes before the first table is there would be told that no key is known: the port opens after it.
-    await Promise.race([Promise.all([secrets.synced(), slices.synced()]), aborted(signal)]);
-    routes.flush();
-    source.flush();
+    await Promise.race([source.start(), aborted(signal)]);
     if (!signal.aborted) {
-      const port = await listen(server, { host, port: options.port, setting: '--port' });
+      const port = await listen(server, { host, port: options.port, setting: options.portSetting ?? '--port' });
       log.info({ port, routes: routes.table.routes.length }, 'serving');
       options.onListening?.({ port, probePort: portOf(probeServer) });
       await aborted(signal);
       await drain({ server, context, config: config.drain, log });
     }
   } finally {
-    await Promise.all([secrets.stop(), slices.stop(), upstreams.destroy()]);
+    await Promise.all([source.stop(), upstreams.destroy()]);
     probeServer?.close();
     probeServer?.closeAllConnections();
     await client?.close();

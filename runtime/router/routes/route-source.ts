@@ -55,10 +55,15 @@ export class RouteSource {
   flush(): void {
     if (!this.#stale) return;
     this.#stale = false;
-    this.#table = buildTable(this.#good.values());
+    this.replace([...this.#good.values()]);
+    this.#options.metrics.invalidRoutes.set(this.#invalid.size);
+  }
+
+  /** Makes the table of these routes alone. */
+  replace(routes: readonly DatedRoute[]): void {
     const { metrics, onTable } = this.#options;
-    metrics.routes.set(this.#good.size);
-    metrics.invalidRoutes.set(this.#invalid.size);
+    this.#table = buildTable(routes);
+    metrics.routes.set(routes.length);
     onTable?.(this.#table);
   }
 
