@@ -24,7 +24,7 @@ describe('cadre', () => {
   it('says what there is', async () => {
     const { status, stdout } = await cadre('--help');
     expect(status).toBe(0);
-    for (const name of ['operator', 'router', 'load', 'sidecar'])
+    for (const name of ['serve', 'compile', 'operator', 'router', 'load', 'sidecar'])
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
   });
 
@@ -42,6 +42,18 @@ describe('cadre', () => {
     [['sidecar', '--engine', 'Steam'], 'Allowed choices are VLLM, LlamaCpp', 'Run with --help'],
     [['router', '--log-level', 'loud'], 'Allowed choices are debug, info, warn, error', 'Run with --help'],
     [['operator', '--config', 'x', 'more'], 'too many arguments', 'Run with --help'],
+    [['serve'], '--file <path> must be given', 'Run with --help'],
+    [['serve', '-f', 'x', '--endpoint', 'http://127.0.0.1:1'], 'must be NAME=URL', 'Run with --help'],
+    [['serve', '-f', 'x', '--endpoint', 'small=127.0.0.1:1'], 'must begin with http://', 'Run with --help'],
+    [
+      ['serve', '-f', 'x', '--endpoint', 'small=http://a:1/v1'],
+      'scheme, host and port: http://a:1.',
+      'Run with --help',
+    ],
+    [['serve', '-f', 'x', '--engine', 'small=Steam'], 'must be one of VLLM, LlamaCpp', 'Run with --help'],
+    [['serve', '-f', 'x', '--secret-env', 'openai=KEY'], 'must be NAME/KEY=VARIABLE', 'Run with --help'],
+    [['serve', '-f', 'x', '--listen', 'localhost'], 'must be HOST:PORT', 'Run with --help'],
+    [['compile', '-f', 'x', '-o', 'xml'], 'Allowed choices are yaml, json', 'Run with --help'],
   ])('called as %j says in two lines what is wrong and what to do', async (args, problem, hint) => {
     const { status, stdout, stderr } = await cadre(...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
@@ -73,6 +85,17 @@ describe('a program that cannot start', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('none.yaml');
     expect(stderr).not.toContain('    at ');
+  });
+
+  it.each(['serve', 'compile'])('names the manifests that are not there: %s', async (command) => {
+    const { status, stderr } = await cadre(command, '-f', join(dir, 'none.yaml'));
+    expect([status, stderr]).toEqual([1, `cadre: ${join(dir, 'none.yaml')}: no such file or folder\n`]);
+  });
+
+  it('names the variable that is not set', async () => {
+    const { status, stderr } = await cadre('serve', '-f', dir, '--secret-env', 'openai/token=CADRE_NO_SUCH_KEY');
+    const problem = '--secret-env openai/token=CADRE_NO_SUCH_KEY: $CADRE_NO_SUCH_KEY is not set; export it';
+    expect([status, stderr]).toEqual([1, `cadre: ${problem}\n`]);
   });
 
   it('names each wrong field of its configuration', async () => {

@@ -2,6 +2,7 @@ import { readConfig } from '../process/config.ts';
 import type { Logger } from '../process/logger.ts';
 import { type RouterConfigInput, routerConfigSchema } from '../runtime/router/config.ts';
 import { runRouter } from '../runtime/router/main.ts';
+import type { Resolve } from '../runtime/router/providers/guarded-connect.ts';
 import type { HostPort } from './flags.ts';
 import { readFiles } from './manifests/files.ts';
 import { type Given, loopback } from './manifests/given.ts';
@@ -17,6 +18,8 @@ export interface ServeOptions {
   log: Logger;
   signal: AbortSignal;
   onListening?: (port: number) => void;
+  /** How names of providers are resolved; `dns.lookup` by default. */
+  resolve?: Resolve | undefined;
 }
 
 /** The router's configuration where nobody has to be told that it ends, and no namespace is its own. */
@@ -44,6 +47,7 @@ export async function runServe({ paths, listen, configFile, log, signal, ...opti
     portSetting: '--listen',
     source: (tables) => manifestSource(files, paths, given, tables),
     onListening: ({ port }) => options.onListening?.(port),
+    resolve: options.resolve,
     log,
     signal,
   });
