@@ -13,6 +13,15 @@ export function startCadre(backendPort: number): Promise<number> {
   const secrets = [
     routeSecret(divided('plain', ['plain', 'plain'], {})),
     routeSecret(divided('classified', ['classified', 'classified'], { labels: [...labels] })),
+    routeSecret({
+      ...divided('escalated', ['unsure', 'classified'], { labels: [...labels] }),
+      split: [{ backend: 'specialist', weight: 1 }],
+      escalation: {
+        steps: [{ to: 'flagship', threshold: 0.85 }],
+        when: ['LowConfidence'],
+        unknownConfidence: 'Escalate',
+      },
+    }),
   ];
   return startRouting(secrets, ['specialist', 'flagship'], backendPort);
 }

@@ -12,6 +12,8 @@ export const cases: readonly Case[] = [
   { name: 'plain', model: 'plain', streamed: false },
   { name: 'streamed', model: 'plain', streamed: true },
   { name: 'classified', model: 'classified', streamed: false },
+  // For Cadre two requests to the backend, the first of which is not sure; for all others one.
+  { name: 'escalated', model: 'escalated', streamed: false },
 ];
 
 /** About 900 bytes, as an application sends them. */
@@ -73,6 +75,7 @@ function labelled(probability: number): string {
 export const answers: Readonly<Record<string, Buffer>> = {
   plain: Buffer.from(answerWith('billing', [token, token])),
   classified: Buffer.from(labelled(0.97)),
+  escalated: Buffer.from(labelled(0.97)),
   unsure: Buffer.from(labelled(0.4)),
 };
 

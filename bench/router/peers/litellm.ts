@@ -10,7 +10,7 @@ export async function startLiteLLM(backendPort: number, processes: number): Prom
   const python = await ensureVenv(join(import.meta.dirname, 'requirements-litellm.txt'), (line) => console.log(line));
   const folder = await mkdtemp(join(tmpdir(), 'cadre-litellm-'));
   const config = join(folder, 'config.json');
-  const models = ['plain', 'classified'].map((name) => ({
+  const models = ['plain', 'classified', 'escalated'].map((name) => ({
     model_name: name,
     litellm_params: { model: `openai/${name}`, api_base: `http://127.0.0.1:${backendPort}/v1`, api_key: 'none' },
   }));
