@@ -6,6 +6,7 @@ const beside = [
   'crds',
   'kube',
   'process',
+  'economics',
   'quality',
   'operator',
   'runtime',

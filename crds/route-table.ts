@@ -8,6 +8,13 @@ export const routeVersion = 1;
 /** A route Secret's document must not be larger, in bytes. */
 export const maxRouteBytes = 512 * 1024;
 
+/** Whole tenths of a nano-dollar a token, see economics/price.ts. */
+const price = z.object({
+  input: z.int().min(0),
+  output: z.int().min(0),
+  cachedInput: z.int().min(0).optional(),
+});
+
 /** A SpecializedModel's pods, found by the EndpointSlices of its Service. */
 const modelBackend = z.object({
   name: z.string(),
@@ -25,6 +32,7 @@ const modelBackend = z.object({
    * chat's messages, of which the model's prompt template makes its prompt.
    */
   classify: z.enum(['Text', 'Messages']).optional(),
+  price: price.optional(),
 });
 
 /** An external provider's model. */
@@ -37,6 +45,7 @@ const providerBackend = z.object({
   servedModel: z.string(),
   /** The provider's key, in the clear: the Secret is as secret as it. */
   apiKey: z.string().optional(),
+  price: price.optional(),
 });
 
 /**

@@ -16,6 +16,7 @@ import {
 import { hostPattern, portPattern } from '../url-parts.ts';
 import { escalation, streamingRule } from './escalation.ts';
 import { output } from './output.ts';
+import { price } from './price.ts';
 
 const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
 
@@ -66,6 +67,7 @@ const backend = withRules(
       .optional()
       .describe('A SpecializedModel of the same namespace. Exactly one of modelRef and provider.'),
     provider: provider.optional().describe('An external model. Exactly one of modelRef and provider.'),
+    price: price.optional().describe('What its tokens cost. Absent: its cost is unknown, which is not nothing.'),
   }),
   {
     rule: 'has(self.modelRef) != has(self.provider)',

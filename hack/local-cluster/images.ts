@@ -35,7 +35,7 @@ export async function ensureLlamaServerImage(log: Log): Promise<BuiltImage> {
 }
 
 /** What tsconfig.build.json compiles. */
-const productFolders = ['crds', 'kube', 'process', 'quality', 'operator', 'runtime', 'cli'];
+const productFolders = ['crds', 'kube', 'process', 'economics', 'quality', 'operator', 'runtime', 'cli'];
 
 /** Our own image, from the Dockerfile that we ship, of the sources as they are in this checkout. */
 export function ensureCadreImage(log: Log): Promise<BuiltImage> {

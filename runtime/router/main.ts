@@ -70,6 +70,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     metrics,
     onTable: (table) => {
       upstreams.retainProviders(providerOrigins(table));
+      metrics.retain(new Set(table.routes.map(({ longName }) => longName)));
       budgets.retain(new Set(table.routes.map(({ route }) => route.policy.uid)));
     },
   });

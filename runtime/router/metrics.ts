@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { TokenUsage } from './answers/document.ts';
 import { Distribution, durationBuckets, probabilityBuckets, registerHistogram } from './distribution.ts';
 import type { FailureReason } from './providers/failure.ts';
+import { registerSpending, SpendingBook } from './spending.ts';
 
 /** What is counted of one backend of one policy; no policy where none was found, no backend where none was asked. */
 export interface BackendSeries {
@@ -12,7 +12,7 @@ export interface BackendSeries {
   escalations: Map<string, number>;
   /** Answers and errors that were given although they were not trusted, by why. */
   notEscalated: Map<string, number>;
-  tokens: TokenUsage;
+  spending: SpendingBook;
   duration: Distribution;
   /** Of streams. */
   firstByte: Distribution;
@@ -27,6 +27,8 @@ export interface BackendSeries {
  */
 export interface RouterMetrics {
   series(policy: string, backend: string): BackendSeries;
+  /** Forgets the series of policies that are gone. */
+  retain(policies: ReadonlySet<string>): void;
   /** Requests being worked on. */
   inFlight: number;
   routes: Gauge;
@@ -50,6 +52,9 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
       let series = backends.get(backend);
       if (!series) backends.set(backend, (series = newSeries()));
       return series;
+    },
+    retain(kept) {
+      for (const policy of policies.keys()) if (policy !== '' && !kept.has(policy)) policies.delete(policy);
     },
     routes: new Gauge({ name: 'cadre_router_routes', help: 'Routes in the table.', registers }),
     invalidRoutes: new Gauge({
@@ -128,16 +133,8 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
         for (const [reason, value] of series.notEscalated) this.inc({ ...labels, reason }, value);
     },
   });
-  void new Counter({
-    name: 'cadre_router_tokens_total',
-    help: 'Tokens of every attempt, as the upstreams counted them: prompt, completion; of these, cached and reasoning.',
-    labelNames: ['policy', 'backend', 'kind'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { labels, series } of all())
-        for (const [kind, value] of Object.entries(series.tokens)) if (value > 0) this.inc({ ...labels, kind }, value);
-    },
+  registerSpending(registry, function* () {
+    for (const { labels, series } of all()) yield { labels, book: series.spending };
   });
   const distributions = (of: (series: BackendSeries) => Distribution) =>
     function* () {
@@ -181,7 +178,7 @@ function newSeries(): BackendSeries {
     attempts: new Map(),
     escalations: new Map(),
     notEscalated: new Map(),
-    tokens: { prompt: 0, completion: 0, cached: 0, reasoning: 0 },
+    spending: new SpendingBook(),
     duration: new Distribution(durationBuckets),
     firstByte: new Distribution(durationBuckets),
     confidence: new Distribution(probabilityBuckets),

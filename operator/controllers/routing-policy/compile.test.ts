@@ -44,6 +44,14 @@ function routeOf(compilation: Compilation): Route {
 
 const reasons = (compilation: Compilation) => compilation.problems.map(({ reason }) => reason);
 
+it('compiles a price to tenths of a nano-dollar a token', () => {
+  const price = { inputPerMillion: '2.00', outputPerMillion: '10', cachedInputPerMillion: '0.0001' };
+  const policy = flagshipOnly({ ...provider(), price });
+  expect(routeOf(compile({ policy })).backends[0]).toMatchObject({
+    price: { input: 20_000, output: 100_000, cachedInput: 1 },
+  });
+});
+
 describe('escalation', () => {
   const twoBackends = [{ name: 'specialist', modelRef: { name: 'classifier' } }, provider()];
   const split = [{ backend: 'specialist', weight: 1 }];

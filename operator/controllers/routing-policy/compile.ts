@@ -11,6 +11,7 @@ import {
   routeVersion,
 } from '../../../crds/route-table.ts';
 import type { RoutingPolicy, SpecializedModel } from '../../../crds/v1alpha1/kinds.ts';
+import { type Price, perToken } from '../../../economics/price.ts';
 import { keyOf } from '../../../kube/types.ts';
 import type { OperatorConfig } from '../../config.ts';
 import type { Secret, SecretView } from '../../context.ts';
@@ -162,8 +163,23 @@ function objections(backends: readonly CompiledBackend[], { providers }: Sources
 type Backend = RoutingPolicy['spec']['backends'][number];
 
 function compileBackend(backend: Backend, sources: Sources): CompiledBackend {
-  if (backend.provider) return compileProvider(backend.name, backend.provider, sources);
-  return compileModel(backend.name, backend.modelRef?.name ?? '', sources);
+  const found = backend.provider
+    ? compileProvider(backend.name, backend.provider, sources)
+    : compileModel(backend.name, backend.modelRef?.name ?? '', sources);
+  if (!backend.price || found.compiled.kind === 'Unavailable') return found;
+  return { ...found, compiled: { ...found.compiled, price: compilePrice(backend.price) } };
+}
+
+function compilePrice({
+  inputPerMillion,
+  outputPerMillion,
+  cachedInputPerMillion,
+}: NonNullable<Backend['price']>): Price {
+  return {
+    input: perToken(inputPerMillion),
+    output: perToken(outputPerMillion),
+    ...(cachedInputPerMillion !== undefined && { cachedInput: perToken(cachedInputPerMillion) }),
+  };
 }
 
 function compileModel(name: string, modelName: string, { policy, model }: Sources): CompiledBackend {

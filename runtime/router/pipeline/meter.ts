@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { type BackendSeries, count } from '../metrics.ts';
+import { costOfAttempt, costOfAttempts, type Outcome, outcomeOf } from './cost.ts';
 import type { Attempt, Exchange, RouterContext } from './exchange.ts';
 
 /** Counts a request that has come to its end, and logs it if it is in the sample. Never a prompt, never a key. */
@@ -15,7 +16,9 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   count(series.requests, `${endpoint.name} ${status}`);
   if (told) series.duration.observe(seconds);
   if (stream && firstByteAt > 0) series.firstByte.observe((firstByteAt - startedAt) / 1000);
-  for (const attempt of attempts) meterAttempt(attempt, metrics.series(policy, attempt.backend.name));
+  const key = exchange.principal?.name ?? '';
+  for (const attempt of attempts)
+    meterAttempt(attempt, metrics.series(policy, attempt.backend.name), key, outcomeOf(attempt, exchange));
   for (const { from, to, reason } of escalations) count(metrics.series(policy, from).escalations, `${to} ${reason}`);
   if (notEscalated !== undefined) count(series.notEscalated, notEscalated);
   if (!exchange.judgement) meterConfidence(confidence, series);
@@ -32,6 +35,7 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
     backend,
     seconds: Math.round(seconds * 1e4) / 1e4,
     tokens: usage,
+    costDollars: dollarsOf(exchange),
     confidence: typeof confidence === 'number' ? Math.round(confidence * 1e4) / 1e4 : confidence,
     escalated: escalations.at(-1)?.reason,
     notEscalated,
@@ -41,20 +45,32 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   else log.info(entry, 'request');
 }
 
-/** Tokens are counted whoever's answer the client got: each attempt costs. */
-function meterAttempt({ failure, usage, confidence }: Attempt, series: BackendSeries): void {
+/** Tokens and cost are counted whoever's answer the client got. */
+function meterAttempt(attempt: Attempt, series: BackendSeries, key: string, outcome: Outcome): void {
+  const { failure, usage, confidence } = attempt;
   count(series.attempts, failure?.reason ?? 'Answered');
   meterConfidence(confidence, series);
+  const spending = series.spending.of(key, outcome);
+  const cost = costOfAttempt(attempt);
+  if (cost === undefined) spending.unknown++;
+  else spending.cost += cost;
   if (!usage) return;
-  series.tokens.prompt += usage.prompt;
-  series.tokens.completion += usage.completion;
-  series.tokens.cached += usage.cached;
-  series.tokens.reasoning += usage.reasoning;
+  const { tokens } = spending;
+  tokens.prompt += usage.prompt;
+  tokens.completion += usage.completion;
+  tokens.cached += usage.cached;
+  tokens.reasoning += usage.reasoning;
 }
 
 function meterConfidence(confidence: number | 'Unknown' | undefined, series: BackendSeries): void {
   if (confidence === 'Unknown') series.unknownConfidence++;
   else if (confidence !== undefined) series.confidence.observe(confidence);
+}
+
+/** A number in a log is for adding up. */
+function dollarsOf({ attempts }: Exchange): number | undefined {
+  const cost = costOfAttempts(attempts);
+  return cost === undefined ? undefined : cost / 1e9;
 }
 
 function describe({ backend, upstream, failure, cause }: Attempt) {

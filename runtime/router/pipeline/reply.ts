@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { inDollars } from '../../../economics/price.ts';
 import { isAnswer, type JsonObject } from '../answers/document.ts';
 import type { Sink } from '../answers/relayed.ts';
 import { asStream } from '../answers/stream.ts';
 import type { ApiError } from '../errors.ts';
 import { type Failure, invalidAnswer } from '../providers/failure.ts';
 import { wantsUsage } from '../providers/stream-options.ts';
+import { costOfAttempts } from './cost.ts';
 import type { Attempt, Exchange, RouterContext } from './exchange.ts';
 
 /** Names and values in turn, as `writeHead` takes them. */
@@ -133,8 +135,8 @@ function begin(exchange: Exchange, attempt: Attempt, stream: boolean, length: nu
   else response.writeHead(200, headers);
 }
 
-/** Who served, and how sure the answer is. */
-function servedBy({ confidence, escalations, notEscalated }: Exchange, { backend }: Attempt): Headers {
+/** Who served, how sure the answer is, and what it cost with all that was tried. */
+function servedBy({ attempts, confidence, escalations, notEscalated }: Exchange, { backend }: Attempt): Headers {
   const headers: Headers = [
     'x-cadre-backend',
     backend.name,
@@ -142,6 +144,8 @@ function servedBy({ confidence, escalations, notEscalated }: Exchange, { backend
     headerValue(backend.speaking?.modelName ?? ''),
   ];
   if (typeof confidence === 'number') headers.push('x-cadre-confidence', confidence.toFixed(4));
+  const cost = backend.isPriced ? costOfAttempts(attempts) : undefined;
+  if (cost !== undefined) headers.push('x-cadre-cost', inDollars(cost));
   const last = escalations.at(-1);
   if (last) headers.push('x-cadre-escalated', last.reason);
   if (notEscalated !== undefined) headers.push('x-cadre-not-escalated', notEscalated);

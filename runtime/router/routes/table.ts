@@ -12,6 +12,8 @@ export interface LiveBackend {
   backend: RouteBackend;
   /** Share of the split. */
   weight: number;
+  /** What its tokens cost is known. */
+  isPriced: boolean;
   /** How it is called; undefined where it can't be. */
   speaking: Speaking | undefined;
 }
@@ -122,7 +124,13 @@ function addNames(names: Map<string, LiveRoute>, live: LiveRoute, short: string 
 function liveRoute({ route, created }: DatedRoute): LiveRoute {
   const weights = new Map(route.split.map(({ backend, weight }) => [backend, weight]));
   const backends = route.backends.map((backend): LiveBackend => {
-    return { name: backend.name, backend, weight: weights.get(backend.name) ?? 0, speaking: speakingTo(backend) };
+    return {
+      name: backend.name,
+      backend,
+      weight: weights.get(backend.name) ?? 0,
+      isPriced: backend.kind !== 'Unavailable' && backend.price !== undefined,
+      speaking: speakingTo(backend),
+    };
   });
   const schema = outputSchema(route.output);
   const byName = new Map(backends.map((live) => [live.name, live]));

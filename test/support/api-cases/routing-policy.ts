@@ -32,6 +32,19 @@ const labels = (...names: string[]): Changes => ({ 'spec.output.labels': names.m
 const withLabels = (change: Changes): Changes => ({ ...labels('a', 'b'), ...change });
 const atTemperature = (temperature: string): Changes => withLabels({ 'spec.output.temperature': temperature });
 
+const priced = (price: object): Changes => ({
+  'spec.backends[1]': {
+    name: 'flagship',
+    provider: openAI,
+    price: { inputPerMillion: '2.00', outputPerMillion: '10', ...price },
+  },
+});
+const dollarsFor = (field: string) => ({
+  field: `spec.backends[].price.${field}`,
+  message: `${field} must be dollars for a million tokens in quotes, with at most four decimals, such as "2.00"`,
+  keeps: ['0', '0.0001', '2.00', '9999'].map((dollars) => priced({ [field]: dollars })),
+  breaks: ['-1', '2,00', '$2', '0.00001', '10000', '1e3', ''].map((dollars) => priced({ [field]: dollars })),
+});
 const steps = (...all: object[]): Changes => ({ 'spec.escalation': { steps: all } });
 const toFlagship = (change: Changes = {}): Changes => ({ ...steps({ to: 'flagship' }), ...change });
 const streaming = (mode: string): Changes => toFlagship({ 'spec.escalation.streaming': mode });
@@ -64,6 +77,13 @@ export const routingPolicyCases: KindCases = {
         'metadata.name must be at most 45 characters: lower-case letters, digits and "-", with a letter or digit at either end',
       keeps: [{ 'metadata.name': 'a'.repeat(45) }, { 'metadata.name': '7b-triage' }],
       breaks: [{ 'metadata.name': 'a'.repeat(46) }, { 'metadata.name': 'triage.v2' }],
+    },
+    ...['inputPerMillion', 'outputPerMillion', 'cachedInputPerMillion'].map(dollarsFor),
+    {
+      field: 'spec.backends[].price.effective',
+      message: 'effective must be a date such as "2026-10-07"',
+      keeps: [priced({ effective: '2026-10-07' })],
+      breaks: ['7.10.2026', '2026-13-01', '2026-10'].map((effective) => priced({ effective })),
     },
     {
       field: 'spec.escalation.steps[].to',
