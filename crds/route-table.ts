@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { escalationReasons } from './v1alpha1/escalation.ts';
 import { engineTypes, tasks } from './v1alpha1/specialized-model.ts';
+import { responseFormats } from './v1alpha1/split.ts';
 
 /** The version of the contract that this code writes and reads. */
 export const routeVersion = 1;
@@ -67,6 +68,9 @@ const clientKey = z.object({
   shortName: z.boolean().optional(),
 });
 
+/** Shares of a weighted choice. */
+const split = z.array(z.object({ backend: z.string(), weight: z.number().int().min(0) }));
+
 /** One policy, compiled: what the router needs to serve one public model name. */
 export const routeSchema = z.object({
   version: z.literal(routeVersion),
@@ -79,7 +83,26 @@ export const routeSchema = z.object({
     z.object({ mode: z.literal('Open'), shortName: z.boolean() }),
   ]),
   backends: z.array(z.discriminatedUnion('kind', [modelBackend, providerBackend, unavailableBackend])),
-  split: z.array(z.object({ backend: z.string(), weight: z.number().int().min(0) })),
+  /** The first whose conditions all hold has the split; without one, the route's own. */
+  rules: z
+    .array(
+      z.object({
+        name: z.string(),
+        when: z.object({
+          /** Names in lower case. */
+          headers: z.array(z.object({ name: z.string(), value: z.string().optional() })).optional(),
+          metadata: z.array(z.object({ key: z.string(), value: z.string() })).optional(),
+          promptTokens: z.object({ min: z.number().optional(), max: z.number().optional() }).optional(),
+          tools: z.boolean().optional(),
+          images: z.boolean().optional(),
+          responseFormat: z.enum(responseFormats).optional(),
+        }),
+        split,
+      }),
+    )
+    .optional(),
+  split,
+  sticky: z.object({ by: z.enum(['User', 'Header', 'Conversation']), header: z.string().optional() }).optional(),
   fallback: z.array(z.string()),
   output: z.object({
     labels: z.array(z.string()).optional(),

@@ -17,6 +17,7 @@ import { hostPattern, portPattern } from '../url-parts.ts';
 import { escalation, streamingRule } from './escalation.ts';
 import { output } from './output.ts';
 import { price } from './price.ts';
+import { stickiness, trafficRule, weightedSplit } from './split.ts';
 
 const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
 
@@ -125,21 +126,15 @@ const routingPolicySpec = withRules(
       .describe('The model name that clients send; default: the name of the policy. NAMESPACE/NAME always works too.'),
     access: access.describe('Who may call: exactly one of keys and mode.'),
     backends: mapList(backend, 'name', 16).min(1).describe('Where requests can be answered.'),
-    split: withRules(
-      mapList(
-        z.object({
-          backend: z.string().min(1).max(63).describe('Name of a backend.'),
-          weight: z.int32().min(0).max(1_000_000).describe('Its share, relative to the sum of all weights.'),
-        }),
-        'backend',
-        16,
-      ).min(1),
-      {
-        rule: 'self.exists(entry, entry.weight > 0)',
-        holds: (self) => self.some(({ weight }) => weight > 0),
-        message: 'split needs at least one weight above 0',
-      },
-    ).describe('Weighted choice among backends.'),
+    rules: mapList(trafficRule, 'name', 16)
+      .optional()
+      .describe(
+        'Splits of their own for some requests: the first rule whose conditions hold. Without one, spec.split.',
+      ),
+    split: weightedSplit.describe('Weighted choice among backends.'),
+    sticky: stickiness
+      .optional()
+      .describe('Sends requests that belong together to one backend, of those that have a weight.'),
     fallback: withRules(atomicList(z.string().min(1).max(63), 16), {
       rule: 'self.all(name, self.exists_one(other, other == name))',
       holds: (self) => new Set(self).size === self.length,
@@ -158,6 +153,13 @@ const routingPolicySpec = withRules(
     holds: ({ split, backends }) => split.every((entry) => backends.some(({ name }) => name === entry.backend)),
     message: 'each backend in split must be the name of one in backends',
     fieldPath: '.split',
+  },
+  {
+    rule: '!has(self.rules) || self.rules.all(rule, rule.split.all(entry, self.backends.exists(backend, backend.name == entry.backend)))',
+    holds: ({ rules, backends }) =>
+      (rules ?? []).every((rule) => rule.split.every((entry) => backends.some(({ name }) => name === entry.backend))),
+    message: 'each backend in the split of a rule must be the name of one in backends',
+    fieldPath: '.rules',
   },
   {
     rule: '!has(self.fallback) || self.fallback.all(entry, self.backends.exists(backend, backend.name == entry))',

@@ -247,7 +247,8 @@ function unavailable(name: string, reason: PolicyReason): { compiled: RouteBacke
 
 /** Whether any request can come to this backend. */
 function isAsked({ spec }: RoutingPolicy, backend: string): boolean {
-  const weighted = spec.split.some((share) => share.backend === backend && share.weight > 0);
+  const splits = [spec.split, ...(spec.rules ?? []).map(({ split }) => split)];
+  const weighted = splits.flat().some((share) => share.backend === backend && share.weight > 0);
   const isNext = spec.escalation?.steps.some(({ to }) => to === backend) ?? false;
   return weighted || isNext || (spec.fallback ?? []).includes(backend);
 }
@@ -269,13 +270,15 @@ function classification({ spec: { task, engine, model } }: SpecializedModel): Pi
 
 function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backends'>): Route {
   const { namespace, name, uid, generation } = policy.metadata;
-  const { split, fallback = [], output, timeouts } = policy.spec;
+  const { rules, split, sticky, fallback = [], output, timeouts } = policy.spec;
   return routeSchema.parse({
     version: routeVersion,
     policy: { namespace, name, uid, generation },
     model: shortNameOf(policy),
     ...resolved,
-    split: split.map(({ backend, weight }) => ({ backend, weight })),
+    ...(rules && rules.length > 0 && { rules }),
+    split,
+    ...(sticky && { sticky }),
     fallback,
     output: compileOutput(output),
     ...compileEscalation(policy.spec),

@@ -104,6 +104,8 @@ export interface Exchange {
   principal: Principal | undefined;
   /** match */
   route: LiveRoute | undefined;
+  /** split: the rule whose split it was. */
+  rule: string | undefined;
   /** split: whom to ask, in this order. */
   candidates: readonly LiveBackend[];
   /** balance: what was tried, the last one being the one to try now. */
@@ -161,6 +163,7 @@ export function newExchange(
     text: undefined,
     principal: undefined,
     route: undefined,
+    rule: undefined,
     candidates: [],
     attempts: [],
     deadline: 0,

@@ -32,6 +32,7 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
     operation: endpoint.name,
     stream,
     status,
+    rule: exchange.rule,
     backend,
     seconds: Math.round(seconds * 1e4) / 1e4,
     tokens: usage,

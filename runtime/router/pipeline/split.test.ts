@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildTable, type LiveBackend } from '../routes/table.ts';
+import { buildTable, type Share } from '../routes/table.ts';
 import { aModel, aRoute } from '../testing/router.ts';
 import { weightedChoice } from './split.ts';
 
-function backends(weights: readonly number[]): readonly LiveBackend[] {
+function shares(weights: readonly number[]): readonly Share[] {
   const models = weights.map((_, i) => aModel(`m${i}`));
   const split = weights.map((weight, i) => ({ backend: `m${i}`, weight }));
-  return buildTable([{ route: aRoute(models, { split }), created: 0 }]).routes[0]?.backends ?? [];
+  return buildTable([{ route: aRoute(models, { split }), created: 0 }]).routes[0]?.split ?? [];
 }
 
 describe('weightedChoice', () => {
@@ -15,7 +15,7 @@ describe('weightedChoice', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(20), { minLength: 1, maxLength: 6 }), (weights) => {
         const total = weights.reduce((sum, weight) => sum + weight, 0);
-        const all = backends(weights);
+        const all = shares(weights);
         const counts = new Map<string | undefined, number>();
         for (let i = 0; i < total; i++) {
           const name = weightedChoice(all, (i + 0.5) / total)?.name;
@@ -27,8 +27,8 @@ describe('weightedChoice', () => {
   });
 
   it('chooses nobody when all weights are 0, and somebody at either end of the line', () => {
-    expect(weightedChoice(backends([0, 0]), 0.5)).toBeUndefined();
-    expect(weightedChoice(backends([0, 1]), 0)?.name).toBe('m1');
-    expect(weightedChoice(backends([1, 0]), 1 - Number.EPSILON)?.name).toBe('m0');
+    expect(weightedChoice(shares([0, 0]), 0.5)).toBeUndefined();
+    expect(weightedChoice(shares([0, 1]), 0)?.name).toBe('m1');
+    expect(weightedChoice(shares([1, 0]), 1 - Number.EPSILON)?.name).toBe('m0');
   });
 });

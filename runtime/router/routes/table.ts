@@ -10,8 +10,6 @@ export interface LiveBackend {
   /** In the policy. */
   name: string;
   backend: RouteBackend;
-  /** Share of the split. */
-  weight: number;
   /** What its tokens cost is known. */
   isPriced: boolean;
   /** How it is called; undefined where it can't be. */
@@ -40,11 +38,26 @@ export interface LiveRoute {
   /** Seconds since the epoch: when the route came to be, for `GET /v1/models`. */
   created: number;
   backends: readonly LiveBackend[];
+  split: readonly Share[];
+  rules: readonly LiveRule[];
   /** In this order, when the chosen one can't answer. */
   fallback: readonly LiveBackend[];
   labels: LabelSet | undefined;
   schema: OutputSchema | undefined;
   escalation: LiveEscalation | undefined;
+}
+
+/** A backend's part of a weighted choice. */
+export interface Share {
+  live: LiveBackend;
+  weight: number;
+}
+
+/** A split of its own for the requests that it matches. */
+export interface LiveRule {
+  name: string;
+  when: NonNullable<Route['rules']>[number]['when'];
+  split: readonly Share[];
 }
 
 /** When another backend is asked because an answer is not trusted. */
@@ -122,12 +135,10 @@ function addNames(names: Map<string, LiveRoute>, live: LiveRoute, short: string 
 }
 
 function liveRoute({ route, created }: DatedRoute): LiveRoute {
-  const weights = new Map(route.split.map(({ backend, weight }) => [backend, weight]));
   const backends = route.backends.map((backend): LiveBackend => {
     return {
       name: backend.name,
       backend,
-      weight: weights.get(backend.name) ?? 0,
       isPriced: backend.kind !== 'Unavailable' && backend.price !== undefined,
       speaking: speakingTo(backend),
     };
@@ -139,6 +150,8 @@ function liveRoute({ route, created }: DatedRoute): LiveRoute {
     longName: `${route.policy.namespace}/${route.policy.name}`,
     created,
     backends,
+    split: sharesOf(route.split, byName),
+    rules: (route.rules ?? []).map(({ name, when, split }) => ({ name, when, split: sharesOf(split, byName) })),
     fallback: route.fallback.flatMap((name) => byName.get(name) ?? []),
     labels: labelSet(route.output),
     schema,
@@ -154,6 +167,13 @@ const onlyJudged: LiveEscalation = {
   maxRate: undefined,
   streaming: 'Buffer',
 };
+
+function sharesOf(split: Route['split'], byName: ReadonlyMap<string, LiveBackend>): Share[] {
+  return split.flatMap(({ backend, weight }) => {
+    const live = byName.get(backend);
+    return live ? { live, weight } : [];
+  });
+}
 
 function liveEscalation(
   escalation: Route['escalation'],

@@ -45,6 +45,11 @@ const dollarsFor = (field: string) => ({
   keeps: ['0', '0.0001', '2.00', '9999'].map((dollars) => priced({ [field]: dollars })),
   breaks: ['-1', '2,00', '$2', '0.00001', '10000', '1e3', ''].map((dollars) => priced({ [field]: dollars })),
 });
+const ruled = (when: object, over: object = {}): Changes => ({
+  'spec.rules': [{ name: 'tools', when, split: [{ backend: 'flagship', weight: 1 }], ...over }],
+});
+const byHeader = (name: string): Changes => ruled({ headers: [{ name }] });
+const header = 'must be the name of a header in lower case: letters, digits, "-" and "_", with a letter or digit first';
 const steps = (...all: object[]): Changes => ({ 'spec.escalation': { steps: all } });
 const toFlagship = (change: Changes = {}): Changes => ({ ...steps({ to: 'flagship' }), ...change });
 const streaming = (mode: string): Changes => toFlagship({ 'spec.escalation.streaming': mode });
@@ -77,6 +82,58 @@ export const routingPolicyCases: KindCases = {
         'metadata.name must be at most 45 characters: lower-case letters, digits and "-", with a letter or digit at either end',
       keeps: [{ 'metadata.name': 'a'.repeat(45) }, { 'metadata.name': '7b-triage' }],
       breaks: [{ 'metadata.name': 'a'.repeat(46) }, { 'metadata.name': 'triage.v2' }],
+    },
+    {
+      field: 'spec.rules',
+      message: 'each backend in the split of a rule must be the name of one in backends',
+      keeps: [ruled({ tools: true })],
+      breaks: [ruled({ tools: true }, { split: [{ backend: 'judge', weight: 1 }] })],
+    },
+    {
+      field: 'spec.rules[].name',
+      message: label,
+      keeps: [ruled({ tools: true }, { name: 'with-tools' })],
+      breaks: [ruled({ tools: true }, { name: 'With tools' })],
+    },
+    {
+      field: 'spec.rules[].split',
+      message: 'split needs at least one weight above 0',
+      keeps: [ruled({ tools: false })],
+      breaks: [ruled({ tools: true }, { split: [{ backend: 'flagship', weight: 0 }] })],
+    },
+    {
+      field: 'spec.rules[].when',
+      message: 'when needs at least one condition',
+      keeps: [
+        ruled({ images: false }),
+        ruled({ responseFormat: 'JSONSchema' }),
+        ruled({ metadata: [{ key: 'a', value: '' }] }),
+      ],
+      breaks: [ruled({})],
+    },
+    {
+      field: 'spec.rules[].when.promptTokens',
+      message: 'promptTokens needs min or max, and min must not be above max',
+      keeps: [ruled({ promptTokens: { min: 1000 } }), ruled({ promptTokens: { min: 0, max: 0 } })],
+      breaks: [ruled({ promptTokens: {} }), ruled({ promptTokens: { min: 2, max: 1 } })],
+    },
+    {
+      field: 'spec.rules[].when.headers[].name',
+      message: header,
+      keeps: ['x-tier', 'x_tier', 'tier'].map(byHeader),
+      breaks: ['X-Tier', 'x tier', '-x', 'x:'].map(byHeader),
+    },
+    {
+      field: 'spec.sticky.header',
+      message: header,
+      keeps: [{ 'spec.sticky': { by: 'Header', header: 'x-session-id' } }],
+      breaks: [{ 'spec.sticky': { by: 'Header', header: 'X-Session-Id' } }],
+    },
+    {
+      field: 'spec.sticky.header',
+      message: 'sticky.header is required with by: Header, and for it only',
+      keeps: [{ 'spec.sticky': { by: 'User' } }],
+      breaks: [{ 'spec.sticky': { by: 'Header' } }, { 'spec.sticky': { by: 'User', header: 'x-session-id' } }],
     },
     ...['inputPerMillion', 'outputPerMillion', 'cachedInputPerMillion'].map(dollarsFor),
     {
