@@ -545,7 +545,7 @@ export const routingPolicyCases: KindCases = {
     'spec.output.labels[0].tokens': { ...labels('a', 'b'), 'spec.output.labels[0].tokens': [' a'] },
     'spec.timeouts.first': { 'spec.timeouts.first': '1s' },
     'spec.split[0].percent': { 'spec.split[0].percent': 90 },
-    'spec.escalation': { 'spec.escalation': { steps: [] } },
+    'spec.rollout': { 'spec.rollout': { steps: [] } },
     'spec.backends[0].maxConcurrency': { 'spec.backends[0].maxConcurrency': 512 },
     'spec.access.keys[0].value': { 'spec.access.keys[0].value': 'secret' },
   },
