@@ -197,6 +197,22 @@ describe('POST /v1/classify', () => {
     expect(reply.headers['x-cadre-escalated']).toBe('LowConfidence');
   });
 
+  it('counts what was spent on an answer that was not trusted apart', async () => {
+    const spent = (p: number, label: string) => json(scoredChat(label, { billing: p, refund: 1 - p }));
+    await using engine = await startEngine(spent(0.6, 'billing'));
+    await using large = await startEngine(spent(0.01, 'refund'));
+    const steps = [{ to: 'large', threshold: 0.8 }];
+    const escalation = { steps, when: ['LowConfidence' as const], unknownConfidence: 'Escalate' as const };
+    await using router = await startRouter({
+      routes: [aRoute([aModel('small'), aModel('large')], { output, fallback: [], escalation })],
+      endpoints: { small: [engine.origin], large: [large.origin] },
+    });
+    await router.post(path, { model: 'triage', input: ['a', 'b'] });
+    const prompts = (labels: object) => router.metric('cadre_router_tokens_total', { kind: 'prompt', ...labels });
+    expect(await prompts({ backend: 'small', outcome: 'Escalated' })).toBe(24);
+    expect(await prompts({ backend: 'large', outcome: 'Accepted' })).toBe(24);
+  });
+
   it('fails as a whole with the error of the text that failed', async () => {
     await using engine = await startEngine((got) =>
       (textOf(got) === 'long'

@@ -6,6 +6,7 @@ import { isClassifier } from '../providers/classifier.ts';
 import { clientGone } from '../providers/failure.ts';
 import type { LiveBackend, LiveRoute } from '../routes/table.ts';
 import { Batch, type TakenText } from './batch.ts';
+import { outcomeOf } from './cost.ts';
 import { type Exchange, type RouterContext, type Stage, set } from './exchange.ts';
 import { sendDocument } from './reply.ts';
 
@@ -128,6 +129,7 @@ function gather(exchange: Exchange, parts: readonly Exchange[], batch: Batch): v
       // One that was stopped because another text failed was never made.
       const isStopped = attempt.failure === clientGone && !exchange.gone;
       if (isStopped || batch.joined.has(attempt)) continue;
+      attempt.outcome = outcomeOf(attempt, { answer: part.text?.taken?.attempt });
       delete attempt.confidence; // a batch has one confidence, that of its least sure text
       exchange.attempts.push(attempt);
     }

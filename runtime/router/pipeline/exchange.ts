@@ -12,6 +12,7 @@ import type { Upstream, Upstreams } from '../providers/upstreams.ts';
 import type { EndpointTable } from '../routes/endpoint-table.ts';
 import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/table.ts';
 import type { BatchText } from './batch.ts';
+import type { Outcome } from './cost.ts';
 import type { RateBudgets } from './rate-budget.ts';
 import type { Confidence, Score } from './score.ts';
 
@@ -64,6 +65,8 @@ export interface Attempt {
   failure?: Failure;
   /** The connection's own words. */
   cause?: Error;
+  /** Where it is decided before the request has ended: of one text of many. */
+  outcome?: Outcome;
   /** An answer that the client has not got yet, as it is judged first. */
   held?: HeldAnswer;
   /** How sure its answer was; absent: nobody asked. */

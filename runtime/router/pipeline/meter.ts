@@ -18,7 +18,12 @@ export function meter(exchange: Exchange, { metrics, log, config, random }: Rout
   if (stream && firstByteAt > 0) series.firstByte.observe((firstByteAt - startedAt) / 1000);
   const key = exchange.principal?.name ?? '';
   for (const attempt of attempts)
-    meterAttempt(attempt, metrics.series(policy, attempt.backend.name), key, outcomeOf(attempt, exchange));
+    meterAttempt(
+      attempt,
+      metrics.series(policy, attempt.backend.name),
+      key,
+      attempt.outcome ?? outcomeOf(attempt, exchange),
+    );
   for (const { from, to, reason } of escalations) count(metrics.series(policy, from).escalations, `${to} ${reason}`);
   if (notEscalated !== undefined) count(series.notEscalated, notEscalated);
   if (!exchange.judgement) meterConfidence(confidence, series);
