@@ -58,6 +58,7 @@ export const chartValues = z.strictObject({
     client: routing.client,
     retries: routing.retries,
     accessLog: routing.accessLog,
+    tracing: routing.tracing,
     from: z.array(anyMap),
   }),
   networkPolicy: z.strictObject({ enabled: z.boolean() }),

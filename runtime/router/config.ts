@@ -70,6 +70,23 @@ export const routerConfigSchema = z.strictObject({
         .describe('Share of the requests that are logged; answers of status 500 and above always are.'),
     })
     .prefault({}),
+  tracing: z
+    .strictObject({
+      endpoint: z
+        .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+        .default('')
+        .describe(
+          'Where an OpenTelemetry collector takes OTLP over HTTP, without /v1/traces; empty: as OTEL_EXPORTER_OTLP_ENDPOINT says, else no traces.',
+        ),
+      sampleRatio: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(1)
+        .describe('Share of the requests that are traced, of those whose client did not decide by its traceparent.'),
+      providers: z.boolean().default(false).describe('Whether providers are told the id of the trace (traceparent).'),
+    })
+    .prefault({}),
   drain: z
     .strictObject({
       delaySeconds: z

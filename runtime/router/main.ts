@@ -24,6 +24,7 @@ import { RouteSource } from './routes/route-source.ts';
 import type { RouteTable } from './routes/table.ts';
 import type { TableSource, Tables } from './routes/table-source.ts';
 import { createRouterServer } from './server.ts';
+import { loadTracing } from './tracing/load.ts';
 
 export interface RouterOptions {
   /** Exactly one of the two. */
@@ -75,6 +76,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     },
   });
   const endpoints = new EndpointTable();
+  const tracing = await loadTracing(config, process.env, log);
   const context: RouterContext = {
     config,
     log,
@@ -83,6 +85,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     endpoints,
     upstreams,
     budgets,
+    tracing,
     random: Math.random,
     draining: false,
   };
@@ -119,6 +122,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     await Promise.all([source.stop(), upstreams.destroy()]);
     probeServer?.close();
     probeServer?.closeAllConnections();
+    await tracing?.shutdown();
     await client?.close();
     log.info('stopped');
   }

@@ -66,6 +66,7 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
     return;
   }
   const exchange = newExchange(id, endpoint, request, response, context.routes.table);
+  if (context.tracing) exchange.trace = context.tracing.begin(exchange);
   context.metrics.inFlight++;
   // The response's `close`, as the request's does not come any more once its body was read.
   response.once('close', () => {

@@ -97,6 +97,7 @@ bodyLimitBytes: {{ .Values.router.bodyLimitBytes | int64 }}
   "client" .Values.router.client
   "retries" .Values.router.retries
   "accessLog" .Values.router.accessLog
+  "tracing" .Values.router.tracing
   "providers" $providers
   "drain" .Values.drain
 ) }}

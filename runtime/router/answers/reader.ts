@@ -1,4 +1,5 @@
 import type { Failure } from '../providers/failure.ts';
+import type { TokenUsage } from './document.ts';
 
 /** An answer larger than this, in bytes as it comes, is not passed on in one piece: it is in memory several times over. */
 export const maxAnswerBytes = 64 * 1024 * 1024;
@@ -22,6 +23,8 @@ export type Ended = 'Complete' | Failure;
 
 /** Makes an answer of the body of a 2xx. */
 export interface AnswerReader {
+  /** Tokens, as far as the answer has told them. */
+  readonly usage?: TokenUsage | undefined;
   /** Head of the answer. */
   begin(flow: Flow, contentType: string): Verdict;
   data(chunk: Buffer): Verdict;

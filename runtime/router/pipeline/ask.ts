@@ -27,11 +27,12 @@ export async function ask(
   const upstream = set(attempt.upstream, 'upstream');
   const { timeouts } = set(exchange.route, 'route').route;
   const { backend } = set(attempt.backend.speaking, 'way to call the backend');
+  const traced = exchange.trace?.call(exchange, attempt);
   const call = new Call({
     upstream,
     backend: backend.name,
     path: asked.path,
-    headers: headersFor(exchange, backend),
+    headers: traced ? [...headersFor(exchange, backend), ...traced.headers] : headersFor(exchange, backend),
     body: asked.body,
     reader,
     // A long answer in one piece begins when it ends: only `total` can judge it.
@@ -45,6 +46,7 @@ export async function ask(
   upstream.inFlight++;
   try {
     const failure = exchange.gone ? clientGone : await call.start().done;
+    traced?.end(failure, reader.usage);
     if (call.cause) attempt.cause = call.cause;
     if (!failure) return undefined;
     if (endpointFaults.has(failure.reason)) upstream.failed(Date.now());
@@ -56,7 +58,7 @@ export async function ask(
   }
 }
 
-/** Nothing that a client sent goes upstream but the body, and to an engine the id of the request. */
+/** Nothing that a client sent goes upstream but the body, and to an engine the ids of request and trace. */
 function headersFor({ id }: Exchange, backend: CallableBackend): string[] {
   if (backend.kind === 'Model') return ['content-type', 'application/json', 'x-request-id', id];
   const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cadre'];

@@ -11,6 +11,7 @@ import type { Failure } from '../providers/failure.ts';
 import type { Upstream, Upstreams } from '../providers/upstreams.ts';
 import type { EndpointTable } from '../routes/endpoint-table.ts';
 import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/table.ts';
+import type { RequestTrace, Tracing } from '../tracing/tracing.ts';
 import type { BatchText } from './batch.ts';
 import type { Outcome } from './cost.ts';
 import type { RateBudgets } from './rate-budget.ts';
@@ -26,6 +27,8 @@ export interface RouterContext {
   endpoints: EndpointTable;
   upstreams: Upstreams;
   budgets: RateBudgets;
+  /** Absent: nobody wants traces. */
+  tracing?: Tracing | undefined;
   /** In [0, 1); Math.random but for tests. */
   random: () => number;
   /** The process is about to end: no connection is kept. */
@@ -86,6 +89,8 @@ export interface Exchange {
   readonly startedAt: number;
   /** The table that this request sees. */
   readonly table: RouteTable;
+  /** Its span, where there are traces. */
+  trace: RequestTrace | undefined;
   /** The client has left. */
   gone: boolean;
   /**
@@ -156,6 +161,7 @@ export function newExchange(
     response,
     startedAt: performance.now(),
     table,
+    trace: undefined,
     gone: false,
     call: undefined,
     front: undefined,

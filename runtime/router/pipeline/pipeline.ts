@@ -40,6 +40,7 @@ export async function serve(exchange: Exchange, context: RouterContext): Promise
   }
   if (exchange.gone) exchange.status = 499; // nginx's code for a client that left
   meter(exchange, context);
+  exchange.trace?.end(exchange);
 }
 
 function unexpected(error: unknown, { id, response }: Exchange, { log }: RouterContext): ApiError {

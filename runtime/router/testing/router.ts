@@ -16,6 +16,7 @@ import { Upstreams } from '../providers/upstreams.ts';
 import { EndpointTable } from '../routes/endpoint-table.ts';
 import { buildTable, type RouteTable } from '../routes/table.ts';
 import { createRouterServer } from '../server.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 
 /** The key that test routes know. */
 export const clientKey = 'sk-test-0123456789abcdef0123456789abcdef';
@@ -57,6 +58,7 @@ export interface TestRouterOptions {
   config?: Omit<RouterConfigInput, 'namespace'>;
   resolve?: Resolve;
   ca?: readonly string[];
+  tracing?: Tracing;
 }
 
 /** A router whose table and endpoints a test sets by hand. */
@@ -106,6 +108,7 @@ export async function startRouter(options: TestRouterOptions): Promise<TestRoute
     endpoints,
     upstreams,
     budgets: new RateBudgets(),
+    tracing: options.tracing,
     random: Math.random,
     draining: false,
   };
