@@ -13,6 +13,7 @@ import { eventually, until } from '../../process/testing/waiting.ts';
 import type { RouterConfigInput } from './config.ts';
 import { runRouter } from './main.ts';
 import { vllmChat, vllmStream } from './testing/answers.ts';
+import { startCollector } from './testing/collector.ts';
 import { json, startEngine } from './testing/engine.ts';
 import { endpointSlice, routeSecret } from './testing/objects.ts';
 import { aModel, aRoute, clientKey } from './testing/router.ts';
@@ -99,6 +100,23 @@ async function post(origin: string, body: object = ask()) {
 const route = aRoute([aModel('small')]);
 
 describe('the router', () => {
+  it('sends its traces to the collector that its configuration names, the last ones before it stops', async () => {
+    await using engine = await startEngine(json(vllmChat('hi')));
+    await using collector = await startCollector();
+    const cluster = await world([routeSecret('r1', route, 1)], [endpointSlice('small-1', 'small', engine.port, 2)]);
+    const router = await start(cluster, { config: { tracing: { endpoint: `${collector.origin}/` } } });
+    expect((await post(router.origin)).status).toBe(200);
+    router.stop();
+    await router.done;
+    expect(collector.paths()).toEqual(['/v1/traces']);
+    expect(
+      collector
+        .spans()
+        .map(({ kind }) => kind)
+        .sort(),
+    ).toEqual(['Client', 'Server']);
+  });
+
   it('learns routes and endpoints by watch', async () => {
     await using engine = await startEngine(json(vllmChat('hi')));
     const cluster = await world([], []);

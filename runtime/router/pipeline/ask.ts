@@ -27,7 +27,7 @@ export async function ask(
   const upstream = set(attempt.upstream, 'upstream');
   const { timeouts } = set(exchange.route, 'route').route;
   const { backend } = set(attempt.backend.speaking, 'way to call the backend');
-  const traced = exchange.trace?.call(exchange, attempt);
+  const traced = exchange.trace?.beginCall(exchange, attempt);
   const call = new Call({
     upstream,
     backend: backend.name,

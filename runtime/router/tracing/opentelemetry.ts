@@ -91,7 +91,7 @@ class RequestSpan implements RequestTrace {
     this.#context = trace.setSpan(parent, this.#span);
   }
 
-  call({ operation, stream }: Exchange, { backend: { name, speaking }, upstream }: Attempt): CallTrace {
+  beginCall({ operation, stream }: Exchange, { backend: { name, speaking }, upstream }: Attempt): CallTrace {
     const { backend } = set(speaking, 'way to call the backend');
     const operationIs = operationName(operation.name);
     const kind = SpanKind.CLIENT;

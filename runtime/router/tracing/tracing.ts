@@ -13,7 +13,7 @@ export interface Tracing {
 /** The span of one request. */
 export interface RequestTrace {
   /** An upstream is about to be called, for this attempt. */
-  call(exchange: Exchange, attempt: Attempt): CallTrace;
+  beginCall(exchange: Exchange, attempt: Attempt): CallTrace;
   /** The request has come to its end, however it did. */
   end(exchange: Exchange): void;
 }
