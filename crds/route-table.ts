@@ -40,10 +40,12 @@ const modelBackend = z.object({
 const providerBackend = z.object({
   name: z.string(),
   kind: z.literal('Provider'),
-  dialect: z.enum(['OpenAI']),
+  dialect: z.enum(['OpenAI', 'Anthropic']),
   /** Base URL without a slash at its end, e.g. `https://api.example.com/v1`. */
   baseUrl: z.string(),
   servedModel: z.string(),
+  /** Anthropic: the most tokens of an answer where the request sets no limit. */
+  maxTokens: z.number().int().optional(),
   /** The provider's key, in the clear: the Secret is as secret as it. */
   apiKey: z.string().optional(),
   price: price.optional(),

@@ -13,52 +13,11 @@ import {
   secretKeyRef,
   text,
 } from '../schema.ts';
-import { hostPattern, portPattern } from '../url-parts.ts';
 import { escalation, streamingRule } from './escalation.ts';
 import { output } from './output.ts';
 import { price } from './price.ts';
+import { provider } from './provider.ts';
 import { stickiness, trafficRule, weightedSplit } from './split.ts';
-
-const providerTypes = ['OpenAI', 'OpenAICompatible'] as const;
-
-const urlSegment = '([A-Za-z0-9_~@:+=,-]|\\.[A-Za-z0-9_~@:+=,-])[A-Za-z0-9._~@:+=,-]*';
-
-const provider = withRules(
-  z.object({
-    type: z.enum(providerTypes).describe('The dialect that the provider speaks.'),
-    url: text(
-      1024,
-      `^https://${hostPattern}${portPattern}(/${urlSegment})*$`,
-      'provider.url must be https://HOST[:PORT][/PATH] in lower-case host, without user name, query, fragment, "%", ".." or a "/" at its end',
-    )
-      .optional()
-      .describe('OpenAICompatible: the base URL, as an OpenAI client takes it, e.g. https://api.example.com/v1.'),
-    model: z.string().min(1).max(256).describe("The provider's name of the model."),
-    apiKey: secretKeyRef()
-      .optional()
-      .describe(
-        'Secret with the API key. For OpenAICompatible the Secret must carry the annotation cadre.dev/hosts with the host, as HOST (any port) or HOST:PORT.',
-      ),
-  }),
-  {
-    rule: `self.type != 'OpenAI' || !has(self.url)`,
-    holds: ({ type, url }) => type !== 'OpenAI' || url === undefined,
-    message: 'provider.url is for provider.type OpenAICompatible only; remove it, or change the type',
-    fieldPath: '.url',
-  },
-  {
-    rule: `self.type != 'OpenAICompatible' || has(self.url)`,
-    holds: ({ type, url }) => type !== 'OpenAICompatible' || url !== undefined,
-    message: 'provider.url is required with provider.type OpenAICompatible, e.g. https://api.example.com/v1',
-    fieldPath: '.url',
-  },
-  {
-    rule: `self.type != 'OpenAI' || has(self.apiKey)`,
-    holds: ({ type, apiKey }) => type !== 'OpenAI' || apiKey !== undefined,
-    message: 'provider.apiKey is required with provider.type OpenAI: the Secret with the API key',
-    fieldPath: '.apiKey',
-  },
-);
 
 const backend = withRules(
   z.object({

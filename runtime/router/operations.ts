@@ -42,7 +42,8 @@ export const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint
   ['/v1/responses', { name: 'Responses', operation: chatCompletions, front: receiveResponses }],
 ]);
 
-/** Whether a backend can do this, as far as we know: an engine serves either embeddings or text. */
+/** Whether a backend can do this, as far as we know: an engine serves either embeddings or text, Anthropic text only. */
 export function serves(backend: RouteBackend, operation: Operation): boolean {
+  if (backend.kind === 'Provider') return backend.dialect !== 'Anthropic' || operation !== embeddings;
   return backend.kind !== 'Model' || (backend.task === 'Embedding') === (operation === embeddings);
 }

@@ -28,7 +28,7 @@ export class SpendingBook {
     this.#keys.add(name);
     let entry = this.#entries.get(`${outcome} ${name}`);
     if (!entry) {
-      const tokens = { prompt: 0, completion: 0, cached: 0, reasoning: 0 };
+      const tokens = { prompt: 0, completion: 0, cached: 0, cacheWrite: 0, reasoning: 0 };
       this.#entries.set(`${outcome} ${name}`, (entry = { key: name, outcome, tokens, cost: 0, unknown: 0 }));
     }
     return entry;
@@ -48,7 +48,7 @@ export function registerSpending(
   const labelNames = ['policy', 'backend', 'key', 'outcome'] as const;
   void new Counter({
     name: 'cadre_router_tokens_total',
-    help: 'Tokens of every attempt, as the upstreams counted them: prompt, completion; of these, cached and reasoning.',
+    help: 'Tokens of every attempt, as the upstreams counted them: prompt, completion; of these, cached, cacheWrite and reasoning.',
     labelNames: [...labelNames, 'kind'],
     registers,
     collect() {

@@ -83,9 +83,12 @@ describe('a client that leaves', () => {
     const baseUrl = `https://${providerHost}:${server.port}/v1`;
     await using router = await startRouter({
       routes: [
-        aRoute([kind.model ? aModel('small', kind.model) : aProvider('small', baseUrl), aModel('spare')], {
-          output: kind.output,
-        }),
+        aRoute(
+          [kind.model ? aModel('small', kind.model) : aProvider('small', baseUrl, kind.provider), aModel('spare')],
+          {
+            output: kind.output,
+          },
+        ),
       ],
       endpoints: { small: [server.origin] },
       config: { providers: { allowedCIDRs: ['127.0.0.0/8'] } },
@@ -112,7 +115,9 @@ describe('a client that leaves', () => {
     await using router = await startRouter({
       routes: [
         aRoute([
-          kind.model ? aModel('small', kind.model) : aProvider('small', `https://${providerHost}:${server.port}/v1`),
+          kind.model
+            ? aModel('small', kind.model)
+            : aProvider('small', `https://${providerHost}:${server.port}/v1`, kind.provider),
         ]),
       ],
       endpoints: { small: [server.origin] },

@@ -329,6 +329,25 @@ describe('models', () => {
   });
 });
 
+describe('a model of Anthropic', () => {
+  it('is asked at its own host, by its own dialect, with the limit that is set; its Secret needs no annotation', () => {
+    const claude = { type: 'Anthropic', model: 'claude-sonnet-4-6' };
+    const compiled = (over: object) => routeOf(compile({ policy: flagshipOnly(provider({ ...claude, ...over })) }));
+    expect(compiled({ maxTokens: 8192 }).backends).toEqual([
+      {
+        name: 'flagship',
+        kind: 'Provider',
+        dialect: 'Anthropic',
+        baseUrl: 'https://api.anthropic.com/v1',
+        servedModel: 'claude-sonnet-4-6',
+        maxTokens: 8192,
+        apiKey: expect.any(String),
+      },
+    ]);
+    expect(compiled({}).backends[0]).not.toHaveProperty('maxTokens');
+  });
+});
+
 describe('providers', () => {
   const shared = (hosts: string) => aSecret('provider', { token: 'sk' }, { 'cadre.dev/hosts': hosts });
 

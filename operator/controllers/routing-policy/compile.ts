@@ -219,9 +219,10 @@ function compileProvider(name: string, provider: Provider, { policy, secret, con
     const asked = {
       name,
       kind: 'Provider',
-      dialect: 'OpenAI',
+      dialect: provider.type === 'Anthropic' ? 'Anthropic' : 'OpenAI',
       baseUrl: address.baseUrl,
       servedModel: provider.model,
+      ...(provider.maxTokens !== undefined && { maxTokens: provider.maxTokens }),
     } as const;
     return { compiled: apiKey ? { ...asked, apiKey: apiKey.value } : asked };
   };

@@ -8,9 +8,15 @@ import { isSharedWith, listsHost } from '../../shared-hosts.ts';
 export type Provider = NonNullable<RoutingPolicySpec['backends'][number]['provider']>;
 
 /** Hosts whose keys are meant for them alone: a Secret needs no annotation to be sent there. */
-const ownHosts: Partial<Record<Provider['type'], string>> = { OpenAI: 'api.openai.com' };
+const ownHosts: Partial<Record<Provider['type'], string>> = {
+  OpenAI: 'api.openai.com',
+  Anthropic: 'api.anthropic.com',
+};
 
-const ownUrls: Partial<Record<Provider['type'], string>> = { OpenAI: 'https://api.openai.com/v1' };
+const ownUrls: Partial<Record<Provider['type'], string>> = {
+  OpenAI: 'https://api.openai.com/v1',
+  Anthropic: 'https://api.anthropic.com/v1',
+};
 
 /** A provider's address, or why it cannot be used. */
 export type ProviderAddress =

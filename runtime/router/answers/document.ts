@@ -4,6 +4,8 @@ export interface TokenUsage {
   completion: number;
   /** Of the prompt's tokens, those that were read from a cache. */
   cached: number;
+  /** Of the prompt's tokens, those that were written to a cache, which Anthropic bills apart. */
+  cacheWrite: number;
   /** Of the completion's tokens, those that the model thought with. */
   reasoning: number;
 }
@@ -53,19 +55,20 @@ export function usageOf(document: JsonObject): TokenUsage | undefined {
     prompt: count(usage['prompt_tokens']),
     completion: count(usage['completion_tokens']),
     cached: isObject(prompt) ? count(prompt['cached_tokens']) : 0,
+    cacheWrite: isObject(prompt) ? count(prompt['cache_write_tokens']) : 0,
     reasoning: isObject(completion) ? count(completion['reasoning_tokens']) : 0,
   };
 }
 
 /** Writes the sum of several usages into an answer. */
-export function setUsage(document: JsonObject, { prompt, completion, cached }: TokenUsage): void {
+export function setUsage(document: JsonObject, { prompt, completion, cached, cacheWrite }: TokenUsage): void {
   const usage = isObject(document['usage']) ? document['usage'] : {};
   document['usage'] = {
     ...usage,
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
-    prompt_tokens_details: { cached_tokens: cached },
+    prompt_tokens_details: { cached_tokens: cached, ...(cacheWrite > 0 && { cache_write_tokens: cacheWrite }) },
   };
 }
 

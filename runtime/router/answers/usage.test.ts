@@ -5,6 +5,7 @@ const usage = (prompt: number, completion: number, cached = 0, reasoning = 0) =>
   prompt,
   completion,
   cached,
+  cacheWrite: 0,
   reasoning,
 });
 

@@ -17,6 +17,7 @@ export function addUsage(
   return {
     prompt: once(before.prompt, now.prompt),
     cached: once(before.cached, now.cached),
+    cacheWrite: once(before.cacheWrite, now.cacheWrite),
     completion: before.completion + now.completion,
     reasoning: before.reasoning + now.reasoning,
   };

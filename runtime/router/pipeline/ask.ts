@@ -24,17 +24,20 @@ export async function ask(
   reader: AnswerReader,
   early: boolean,
 ): Promise<Failure | undefined> {
+  if (asked.refusal) return asked.refusal;
   const upstream = set(attempt.upstream, 'upstream');
   const { timeouts } = set(exchange.route, 'route').route;
-  const { backend } = set(attempt.backend.speaking, 'way to call the backend');
+  const { backend, headers } = set(attempt.backend.speaking, 'way to call the backend');
   const traced = exchange.trace?.beginCall(exchange, attempt);
   const call = new Call({
     upstream,
     backend: backend.name,
     path: asked.path,
-    headers: traced ? [...headersFor(exchange, backend), ...traced.headers] : headersFor(exchange, backend),
+    headers: traced
+      ? [...headersFor(exchange, backend, headers), ...traced.headers]
+      : headersFor(exchange, backend, headers),
     body: asked.body,
-    reader,
+    reader: asked.translated ? asked.translated(reader) : reader,
     // A long answer in one piece begins when it ends: only `total` can judge it.
     firstByteMs: early ? timeouts.firstByteMs : undefined,
     idleMs: timeouts.idleMs,
@@ -59,9 +62,6 @@ export async function ask(
 }
 
 /** Nothing that a client sent goes upstream but the body, and to an engine the ids of request and trace. */
-function headersFor({ id }: Exchange, backend: CallableBackend): string[] {
-  if (backend.kind === 'Model') return ['content-type', 'application/json', 'x-request-id', id];
-  const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cadre'];
-  if (backend.apiKey !== undefined) headers.push('authorization', `Bearer ${backend.apiKey}`);
-  return headers;
+function headersFor({ id }: Exchange, { kind }: CallableBackend, headers: readonly string[]): string[] {
+  return kind === 'Model' ? [...headers, 'x-request-id', id] : [...headers];
 }

@@ -65,6 +65,7 @@ function meterAttempt(attempt: Attempt, series: BackendSeries, key: string, outc
   tokens.prompt += usage.prompt;
   tokens.completion += usage.completion;
   tokens.cached += usage.cached;
+  tokens.cacheWrite += usage.cacheWrite;
   tokens.reasoning += usage.reasoning;
 }
 

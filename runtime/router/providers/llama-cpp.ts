@@ -3,6 +3,7 @@ import type { LabelQuestion } from '../confidence/label-set.ts';
 import { setMembers } from '../json/edit.ts';
 import { embeddings, type RequestBody } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
+import { engineHeaders } from './engine-headers.ts';
 import { madeOnce, mostTokensOf, oneLabel, withLogprobs } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
@@ -13,6 +14,8 @@ import { tokenLogprobs } from './token-logprobs.ts';
  */
 export const llamaCpp: Dialect = {
   interruptedReason: undefined, // on SIGTERM its streams just end, without `[DONE]`
+  givesLogprobs: true,
+  headers: engineHeaders,
   request({ operation, raw, body, backend, servedModel, labels, scored }: Asked): UpstreamRequest {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;

@@ -1,6 +1,7 @@
 import { setMembers } from '../json/edit.ts';
 import { chatCompletions, type Operation, type RequestBody } from '../operations.ts';
-import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
+import { baseUrlOf } from './base-url.ts';
+import type { Asked, CallableBackend, Dialect, UpstreamRequest } from './dialect.ts';
 import { withUsage } from './stream-options.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
 
@@ -11,16 +12,26 @@ import { tokenLogprobs } from './token-logprobs.ts';
  */
 export const openAI: Dialect = {
   interruptedReason: undefined,
+  givesLogprobs: true,
+  headers(backend: CallableBackend): string[] {
+    const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'cadre'];
+    const key = backend.kind === 'Provider' ? backend.apiKey : undefined;
+    return key === undefined ? headers : [...headers, 'authorization', `Bearer ${key}`];
+  },
   request({ operation, raw, body, stream, backend, servedModel, labels, scored }: Asked): UpstreamRequest {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;
-    const base = backend.kind === 'Provider' ? new URL(backend.baseUrl) : undefined;
+    const base = baseUrlOf(backend);
     const options = stream && base?.hostname === 'api.openai.com' ? withUsage(body) : undefined;
     if (options !== undefined) changes['stream_options'] = options;
     if (scored) Object.assign(changes, tokenLogprobs(body, operation));
     if (labels?.scored) Object.assign(changes, logprobs(body, operation));
-    const prefix = base?.pathname.replace(/\/$/, '') ?? '';
-    return { path: `${prefix}${operation.path}`, body: setMembers(raw, changes), streamed: stream, usage: 'Running' };
+    return {
+      path: `${base?.prefix ?? ''}${operation.path}`,
+      body: setMembers(raw, changes),
+      streamed: stream,
+      usage: 'Running',
+    };
   },
 };
 

@@ -51,13 +51,15 @@ function meaning(backend: string, status: number, body: string, retryAfter: stri
   const { message, type, param, code } = readUpstreamError(body);
   const said = message === '' ? `answered ${status}` : `answered ${status}: ${message}`;
   const later = retryAfterSeconds(retryAfter);
-  switch (status) {
+  // Anthropic answers 400 where the account has nothing left: not the request's fault.
+  switch (/credit balance is too low/i.test(message) ? 402 : status) {
     case 400:
     case 409:
     case 413:
     case 415:
     case 422: {
-      const tooLong = type === 'exceed_context_size_error' || /maximum context length/i.test(message);
+      const tooLong =
+        type === 'exceed_context_size_error' || /maximum context length|prompt is too long/i.test(message);
       const error = new ApiError(
         status,
         tooLong ? 'context_length_exceeded' : (nonNumeric(code) ?? 'invalid_request'),
@@ -112,9 +114,10 @@ export function eventFailure(backend: string, event: string): Failure {
   const named = Number(code);
   const busy = /overloaded|unavailable|capacity|busy/i.test(`${type} ${code} ${message}`);
   const limited = /rate_limit|quota/i.test(`${type} ${code}`);
-  const denied = /api_key|authentication|permission/i.test(`${type} ${code}`);
+  const denied = /api_key|authentication|permission|billing/i.test(`${type} ${code}`);
+  const wrong = /invalid_request/i.test(`${type}`);
   const isNamed = Number.isInteger(named) && named >= 400 && named < 600;
-  const status = isNamed ? named : denied ? 401 : limited ? 429 : busy ? 503 : 500;
+  const status = isNamed ? named : denied ? 401 : limited ? 429 : busy ? 503 : wrong ? 400 : 500;
   return { ...meaning(backend, status, event, undefined), why: `answered with an error, as of status ${status}` };
 }
 

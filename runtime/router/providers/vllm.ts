@@ -2,6 +2,7 @@ import type { LabelQuestion } from '../confidence/label-set.ts';
 import { setMembers } from '../json/edit.ts';
 import { embeddings } from '../operations.ts';
 import type { Asked, Dialect, UpstreamRequest } from './dialect.ts';
+import { engineHeaders } from './engine-headers.ts';
 import { madeOnce, mostTokensOf, oneLabel, withLogprobs } from './one-label.ts';
 import { withUsage } from './stream-options.ts';
 import { tokenLogprobs } from './token-logprobs.ts';
@@ -9,6 +10,8 @@ import { tokenLogprobs } from './token-logprobs.ts';
 /** vLLM. It cancels what a client no longer waits for, streamed or not, so it is asked as the client asks. */
 export const vllm: Dialect = {
   interruptedReason: 'abort', // on SIGTERM: a 200 with what there is so far
+  givesLogprobs: true,
+  headers: engineHeaders,
   request({ operation, raw, body, stream, backend, servedModel, labels, scored }: Asked): UpstreamRequest {
     const changes: Record<string, string> = {};
     if (body['model'] !== backend.servedModel) changes['model'] = servedModel;

@@ -22,6 +22,8 @@ export interface Speaking {
   dialect: Dialect;
   /** The name by which the upstream knows the model, in JSON. */
   servedModel: string;
+  /** Of every request to it, names and values in turn. */
+  headers: readonly string[];
   /** Log-probabilities are asked for: until the upstream has refused a request for no other reason, in this table. */
   givesLogprobs: boolean;
   /** It was said which labels' tokens the model lacks, if it lacks any. */
@@ -195,11 +197,13 @@ function liveEscalation(
 
 function speakingTo(backend: RouteBackend): Speaking | undefined {
   if (backend.kind === 'Unavailable') return undefined;
+  const dialect = dialectOf(backend);
   return {
     backend,
-    dialect: dialectOf(backend),
+    dialect,
+    headers: dialect.headers(backend),
     servedModel: JSON.stringify(backend.servedModel),
-    givesLogprobs: true,
+    givesLogprobs: dialect.givesLogprobs,
     tokensAreChecked: false,
     modelName: backend.kind === 'Model' ? backend.model : backend.servedModel,
   };

@@ -46,7 +46,7 @@ async function runOnce(row: Row, kind: Kind, withSpare: boolean): Promise<string
     got.body['stream'] === true ? stream(vllmStream(['spare']))(got) : json(spareAnswer(kind))(got),
   );
   const baseUrl = `https://${row.host ?? providerHost}:${server.port}/v1`;
-  const backend = isProvider ? aProvider('faulty', baseUrl) : aModel('faulty', kind.model);
+  const backend = isProvider ? aProvider('faulty', baseUrl, kind.provider) : aModel('faulty', kind.model);
   const other = aModel('spare', kind.model && { ...kind.model, engine: 'VLLM' });
   await using router = await startRouter({
     routes: [

@@ -1,4 +1,4 @@
-import type { ModelBackend, Route } from '../../../crds/route-table.ts';
+import type { ModelBackend, ProviderBackend, Route } from '../../../crds/route-table.ts';
 import {
   classified,
   llamaScored,
@@ -7,12 +7,15 @@ import {
   vllmChat,
   vllmStream,
 } from '../../../runtime/router/testing/answers.ts';
+import { events as messageEvents, text, wholeMessage, wire } from '../../../runtime/router/testing/anthropic.ts';
 
 /** A way to be asked and to answer: one kind of backend, for one kind of request. */
 export interface Kind {
   name: string;
   /** Undefined: a provider, called over TLS. */
   model: Partial<ModelBackend> | undefined;
+  /** What a provider differs in from OpenAI. */
+  provider?: Partial<ProviderBackend>;
   path: string;
   request: object;
   /** What the client's answer contains when all is well. */
@@ -28,6 +31,8 @@ export interface Kind {
 }
 
 const messages = [{ role: 'user', content: 'hello' }];
+/** Told in two pieces, of which the first is `good`. */
+const message = { content: [text('good day')] };
 const labels = ['billing', 'refund', 'other'];
 const certain = { billing: 0.6, refund: 0.3, other: 0.1 };
 const json = 'application/json';
@@ -66,6 +71,22 @@ export const kinds: readonly Kind[] = [
     early: false,
   },
   { ...streamed, name: 'provider, streamed', model: undefined, answer: vllmStream(['good', ' day']) },
+  {
+    ...chat,
+    name: 'Anthropic, whole',
+    model: undefined,
+    provider: { dialect: 'Anthropic' },
+    type: json,
+    answer: JSON.stringify(wholeMessage(message)),
+    early: false,
+  },
+  {
+    ...streamed,
+    name: 'Anthropic, streamed',
+    model: undefined,
+    provider: { dialect: 'Anthropic' },
+    answer: wire(...messageEvents(message)),
+  },
   {
     ...chat,
     name: 'embeddings',

@@ -8,6 +8,7 @@ const secretKey = 'must be a key of a Secret: letters, digits, "-", "_" and "."'
 const duration = 'must be a duration of more than zero and at most 1h, in whole numbers with units: 300ms, 10s, 1m30s';
 
 const openAI = { type: 'OpenAI', model: 'flagship', apiKey: { name: 'openai', key: 'token' } };
+const anthropic = { type: 'Anthropic', model: 'claude', apiKey: { name: 'anthropic', key: 'token' } };
 const compatible = { type: 'OpenAICompatible', model: 'flagship', url: 'https://api.example.com/v1' };
 const provider = (value: object): Changes => ({ 'spec.backends[1]': { name: 'flagship', provider: value } });
 const url = (value: string): Changes => provider({ ...compatible, url: value });
@@ -288,7 +289,7 @@ export const routingPolicyCases: KindCases = {
       field: 'spec.backends[].provider.url',
       message: 'provider.url is for provider.type OpenAICompatible only; remove it, or change the type',
       keeps: [provider(openAI), provider(compatible)],
-      breaks: [provider({ ...openAI, url: 'https://api.example.com/v1' })],
+      breaks: [openAI, anthropic].map((one) => provider({ ...one, url: 'https://api.example.com/v1' })),
     },
     {
       field: 'spec.backends[].provider.url',
@@ -298,9 +299,16 @@ export const routingPolicyCases: KindCases = {
     },
     {
       field: 'spec.backends[].provider.apiKey',
-      message: 'provider.apiKey is required with provider.type OpenAI: the Secret with the API key',
-      keeps: [provider(openAI), provider(compatible)],
-      breaks: [provider({ ...openAI, apiKey: undefined })],
+      message: 'provider.apiKey is required with provider.type OpenAI and Anthropic: the Secret with the API key',
+      keeps: [provider(openAI), provider(anthropic), provider(compatible)],
+      breaks: [openAI, anthropic].map((one) => provider({ ...one, apiKey: undefined })),
+    },
+    {
+      field: 'spec.backends[].provider.maxTokens',
+      message:
+        'provider.maxTokens is for provider.type Anthropic only, which demands a limit; remove it, or change the type',
+      keeps: [provider(anthropic), provider({ ...anthropic, maxTokens: 16000 })],
+      breaks: [openAI, compatible].map((one) => provider({ ...one, maxTokens: 16000 })),
     },
     {
       field: 'spec.backends[].provider.apiKey.name',
@@ -524,9 +532,9 @@ export const routingPolicyCases: KindCases = {
     },
     {
       what: 'providers that do not exist are refused',
-      changes: { 'spec.backends[1].provider.type': 'Anthropic' },
+      changes: { 'spec.backends[1].provider.type': 'Mistral' },
       field: 'spec.backends[1].provider.type',
-      message: 'supported values: "OpenAI", "OpenAICompatible"',
+      message: 'supported values: "OpenAI", "Anthropic", "OpenAICompatible"',
     },
     {
       what: 'a reference to a model has at most 45 characters',
