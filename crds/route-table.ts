@@ -34,6 +34,8 @@ const modelBackend = z.object({
    */
   classify: z.enum(['Text', 'Messages']).optional(),
   price: price.optional(),
+  /** Requests go to the endpoint that is likely to have the beginning of their prompt in its cache. */
+  byPrompt: z.boolean().optional(),
 });
 
 /** An external provider's model. */

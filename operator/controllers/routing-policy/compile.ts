@@ -199,6 +199,8 @@ function compileModel(name: string, modelName: string, { policy, model }: Source
     task: found.spec.task,
     servedModel: modelName,
     ...classification(found),
+    // Engines keep what they have read of a text; a prompt to classify or extract from is short, and seldom comes again.
+    ...(found.spec.task === 'Generation' && { byPrompt: true }),
   };
   const ready = found.status?.conditions?.find(({ type }) => type === 'Ready');
   if (ready?.status === 'True' || !isAsked(policy, name)) return { compiled };

@@ -4,7 +4,7 @@ import type { CallableBackend, UpstreamRequest } from '../providers/dialect.ts';
 import { clientGone, type Failure, type FailureReason, withoutSecret } from '../providers/failure.ts';
 import { type Attempt, type Exchange, set } from './exchange.ts';
 
-/** What tells of the endpoint more than of the request: others are asked for a while. */
+/** What tells of the endpoint more than of the request: others are asked for a while if it goes on. */
 const endpointFaults: ReadonlySet<string> = new Set<FailureReason>([
   'ConnectFailed',
   'Reset',
@@ -43,7 +43,7 @@ export async function ask(
     idleMs: timeouts.idleMs,
     totalMs: timeouts.totalMs,
     totalAt: exchange.deadline,
-    onHead: () => upstream.answered(),
+    onHead: () => upstream.health.began(Date.now()),
   });
   exchange.call = call;
   upstream.inFlight++;
@@ -51,8 +51,11 @@ export async function ask(
     const failure = exchange.gone ? clientGone : await call.start().done;
     traced?.end(failure, reader.usage);
     if (call.cause) attempt.cause = call.cause;
-    if (!failure) return undefined;
-    if (endpointFaults.has(failure.reason)) upstream.failed(Date.now());
+    if (!failure) {
+      upstream.health.answered(Date.now());
+      return undefined;
+    }
+    if (endpointFaults.has(failure.reason)) upstream.health.failed(Date.now(), failure.reason === 'ConnectFailed');
     const secret = backend.kind === 'Provider' ? backend.apiKey : undefined;
     return secret ? withoutSecret(failure, secret) : failure;
   } finally {

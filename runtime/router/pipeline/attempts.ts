@@ -5,9 +5,15 @@ import type { Upstream } from '../providers/upstreams.ts';
 import type { LiveBackend } from '../routes/table.ts';
 import { escalate } from './escalate.ts';
 import { type Attempt, type Exchange, type RouterContext, type Stage, set } from './exchange.ts';
+import { promptHash } from './prompt-hash.ts';
 import { endBroken } from './reply.ts';
 
-type Balance = (live: LiveBackend, attempts: readonly Attempt[], context: RouterContext) => Upstream | undefined;
+type Balance = (
+  live: LiveBackend,
+  attempts: readonly Attempt[],
+  context: RouterContext,
+  promptHash?: number,
+) => Upstream | undefined;
 type Send = (exchange: Exchange, attempt: Attempt, context: RouterContext) => Promise<void>;
 
 /**
@@ -27,10 +33,11 @@ export function untilAnswered(balance: Balance, send: Send): Stage {
   async function answeredBy(live: LiveBackend, exchange: Exchange, context: RouterContext): Promise<boolean> {
     for (let more = context.config.retries.endpoints; more >= 0; more--) {
       const { attempts, judgement } = exchange;
-      const upstream = balance(live, judgement ? attempts.filter(isTried) : attempts, context);
+      const tried = judgement ? attempts.filter(isTried) : attempts;
+      const upstream = balance(live, tried, context, promptHash(live, exchange));
       if (!upstream) {
-        const tried = exchange.attempts.at(-1)?.backend === live;
-        if (!tried) exchange.attempts.push({ backend: live, upstream, failure: missing(live) });
+        const isLast = exchange.attempts.at(-1)?.backend === live;
+        if (!isLast) exchange.attempts.push({ backend: live, upstream, failure: missing(live) });
         return false;
       }
       const attempt: Attempt = { backend: live, upstream };

@@ -25,7 +25,7 @@ export interface CallOptions {
   totalMs: number;
   /** When all attempts have to be over, by `performance.now()`. */
   totalAt: number;
-  /** The other side sent its status: it is alive, whatever it says. */
+  /** The other side sent a status by which it serves, whatever it thinks of the request. */
   onHead: () => void;
 }
 
@@ -114,7 +114,7 @@ export class Call implements Dispatcher.DispatchHandler, Flow, Timed {
     const { reader, onHead, backend } = this.#options;
     this.#status = status;
     this.#retryAfter = first(headers['retry-after']);
-    onHead();
+    if (status < 500 && status !== 429) onHead();
     if (!this.#successful()) {
       this.progressed();
       return;

@@ -1,40 +1,20 @@
 import { type buildConnector, type Dispatcher, Pool } from 'undici';
+import { Health } from './health.ts';
 
 /** How long an engine may take to accept a connection, in ms: it is near, or not there. */
 const engineConnectTimeoutMs = 2_000;
-/** An endpoint that failed is left alone for this long, doubling with each further failure, in ms. */
-const firstRestMs = 1_000;
-const longestRestMs = 15_000;
-
 /** One address that requests are sent to, its connections and what is known of it. */
 export class Upstream {
   readonly origin: string;
   readonly dispatcher: Dispatcher;
   /** Requests that it is working on for us. */
   inFlight = 0;
-  #failures = 0;
-  #restsUntil = 0;
+  /** Whether it is to be asked. */
+  readonly health = new Health(Date.now());
 
   constructor(origin: string, dispatcher: Dispatcher) {
     this.origin = origin;
     this.dispatcher = dispatcher;
-  }
-
-  /** Could not be reached or broke off: others are asked for a while, where there are others. */
-  failed(now: number): void {
-    // Requests that fail together are one failure.
-    if (this.resting(now)) return;
-    this.#restsUntil = now + Math.min(firstRestMs * 2 ** this.#failures, longestRestMs);
-    this.#failures++;
-  }
-
-  answered(): void {
-    this.#failures = 0;
-    this.#restsUntil = 0;
-  }
-
-  resting(now: number): boolean {
-    return now < this.#restsUntil;
   }
 }
 
