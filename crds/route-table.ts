@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { escalationReasons } from './v1alpha1/escalation.ts';
+import { limitSubjects } from './v1alpha1/limits.ts';
 import { engineTypes, tasks } from './v1alpha1/specialized-model.ts';
 import { responseFormats } from './v1alpha1/split.ts';
 
@@ -129,6 +130,14 @@ export const routeSchema = z.object({
       maxRate: z.number().optional(),
       /** What a client that streams sees before an answer is judged. Absent: nothing. */
       streaming: z.enum(['Buffer', 'Prefix', 'PassThrough']).optional(),
+    })
+    .optional(),
+  /** Of all replicas of the router together; at least one of the two numbers is there. */
+  limits: z
+    .object({
+      requestsPerMinute: z.number().int().positive().optional(),
+      tokensPerMinute: z.number().int().positive().optional(),
+      per: z.enum(limitSubjects),
     })
     .optional(),
   /** Milliseconds. */

@@ -14,6 +14,7 @@ import {
   text,
 } from '../schema.ts';
 import { escalation, streamingRule } from './escalation.ts';
+import { limits } from './limits.ts';
 import { output } from './output.ts';
 import { price } from './price.ts';
 import { provider } from './provider.ts';
@@ -105,6 +106,9 @@ const routingPolicySpec = withRules(
     escalation: escalation
       .optional()
       .describe('Asks another backend where the first answer is not trusted, or none came.'),
+    limits: limits
+      .optional()
+      .describe('How much clients may ask for. The replicas of the router divide it among them.'),
     timeouts: timeouts.prefault({}).describe('How long to wait.'),
   }),
   {
@@ -126,6 +130,12 @@ const routingPolicySpec = withRules(
       fallback === undefined || fallback.every((entry) => backends.some(({ name }) => name === entry)),
     message: 'each name in fallback must be the name of one in backends',
     fieldPath: '.fallback',
+  },
+  {
+    rule: "!has(self.limits) || self.limits.per != 'Key' || has(self.access.keys)",
+    holds: ({ limits: own, access: { keys } }) => own?.per !== 'Key' || keys !== undefined,
+    message: 'limits.per: Key needs access.keys, for without keys nobody tells callers apart; use per: Policy',
+    fieldPath: '.limits',
   },
   {
     rule: '!has(self.escalation) || self.escalation.steps.all(step, self.backends.exists(backend, backend.name == step.to))',

@@ -4,6 +4,13 @@ import { cidr } from '../../crds/cidr.ts';
 /** Configuration of the router: a YAML file, written by the chart from its values. */
 export const routerConfigSchema = z.strictObject({
   namespace: z.string().min(1).describe('Where the route Secrets are: the namespace of Cadre itself.'),
+  service: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Name of the router's own Service, whose endpoints share the limits of policies. Absent: this one is alone.",
+    ),
   bodyLimitBytes: z
     .int()
     .min(1024)

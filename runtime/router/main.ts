@@ -15,11 +15,13 @@ import { type RouterConfig, type RouterConfigInput, routerConfigSchema } from '.
 import { drain } from './drain.ts';
 import { createRouterMetrics } from './metrics.ts';
 import type { RouterContext } from './pipeline/exchange.ts';
+import { Limits } from './pipeline/limits.ts';
 import { RateBudgets } from './pipeline/rate-budget.ts';
 import { guardedConnector, type Resolve } from './providers/guarded-connect.ts';
 import { Upstreams } from './providers/upstreams.ts';
 import { clusterSource } from './routes/cluster-source.ts';
 import { EndpointTable } from './routes/endpoint-table.ts';
+import { replicasReflector } from './routes/replicas.ts';
 import { RouteSource } from './routes/route-source.ts';
 import type { RouteTable } from './routes/table.ts';
 import type { TableSource, Tables } from './routes/table-source.ts';
@@ -66,6 +68,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
 
   const upstreams = new Upstreams(providerConnector(config, options.resolve));
   const budgets = new RateBudgets();
+  const limits = new Limits();
   const routes = new RouteSource({
     log,
     metrics,
@@ -73,6 +76,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
       upstreams.retainProviders(providerOrigins(table));
       metrics.retain(new Set(table.routes.map(({ longName }) => longName)));
       budgets.retain(new Set(table.routes.map(({ route }) => route.policy.uid)));
+      limits.retain(table);
     },
   });
   const endpoints = new EndpointTable();
@@ -86,14 +90,26 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     upstreams,
     budgets,
     tracing,
+    limits,
     random: Math.random,
     draining: false,
   };
 
   const tables: Tables = { routes, endpoints, upstreams, metrics, registry, log };
+  const cluster = options.cluster ?? client;
   const source = options.source
     ? options.source(tables)
-    : clusterSource(options.cluster ?? (client as NonNullable<typeof client>), config.namespace, tables);
+    : clusterSource(cluster as NonNullable<typeof cluster>, config.namespace, tables);
+  const replicas =
+    cluster &&
+    replicasReflector({
+      cluster,
+      namespace: config.namespace,
+      service: config.service,
+      onCount: (count) => (limits.replicas = count),
+      log,
+      registry,
+    });
 
   const probes: Probes = {
     registry,
@@ -109,8 +125,9 @@ export async function runRouter(options: RouterOptions): Promise<void> {
   let probeServer: Server | undefined;
   try {
     if (apart) probeServer = await serveProbes(probes, { host, port: options.probePort ?? 0, setting: '--probe-port' });
+    replicas?.start();
     // Who comes before the first table is there would be told that no key is known: the port opens after it.
-    await Promise.race([source.start(), aborted(signal)]);
+    await Promise.race([Promise.all([source.start(), replicas?.synced()]), aborted(signal)]);
     if (!signal.aborted) {
       const port = await listen(server, { host, port: options.port, setting: options.portSetting ?? '--port' });
       log.info({ port, routes: routes.table.routes.length }, 'serving');
@@ -119,7 +136,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
       await drain({ server, context, config: config.drain, log });
     }
   } finally {
-    await Promise.all([source.stop(), upstreams.destroy()]);
+    await Promise.all([source.stop(), replicas?.stop(), upstreams.destroy()]);
     probeServer?.close();
     probeServer?.closeAllConnections();
     await tracing?.shutdown();

@@ -91,6 +91,7 @@ routeOwner:
 {{- $_ := set $providers "caFile" (printf "/etc/cadre-ca/%s" .Values.providers.ca.key) -}}
 {{- end -}}
 namespace: {{ .Release.Namespace | quote }}
+service: {{ include "cadre.fullname" . }}-router
 # As a whole number: Helm would write large ones with an exponent.
 bodyLimitBytes: {{ .Values.router.bodyLimitBytes | int64 }}
 {{ toYaml (dict

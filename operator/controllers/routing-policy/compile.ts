@@ -17,6 +17,7 @@ import type { OperatorConfig } from '../../config.ts';
 import type { Secret, SecretView } from '../../context.ts';
 import { type ClientKeys, clientKeys } from './access.ts';
 import { compileEscalation } from './compile-escalation.ts';
+import { compileLimits } from './compile-limits.ts';
 import { compileOutput, outputProblems } from './compile-output.ts';
 import { type Namesake, shortNameOf, type TakenNames, takenNames } from './names.ts';
 import { isShared, type Provider, providerAddress } from './provider.ts';
@@ -273,7 +274,7 @@ function classification({ spec: { task, engine, model } }: SpecializedModel): Pi
 
 function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backends'>): Route {
   const { namespace, name, uid, generation } = policy.metadata;
-  const { rules, split, sticky, fallback = [], output, timeouts } = policy.spec;
+  const { rules, split, sticky, fallback = [], output, limits, timeouts } = policy.spec;
   return routeSchema.parse({
     version: routeVersion,
     policy: { namespace, name, uid, generation },
@@ -285,6 +286,7 @@ function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backe
     fallback,
     output: compileOutput(output),
     ...compileEscalation(policy.spec),
+    ...compileLimits(limits),
     timeouts: {
       firstByteMs: parseDuration(timeouts.firstByte),
       idleMs: parseDuration(timeouts.idle),

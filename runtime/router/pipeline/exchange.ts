@@ -14,6 +14,7 @@ import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/ta
 import type { RequestTrace, Tracing } from '../tracing/tracing.ts';
 import type { BatchText } from './batch.ts';
 import type { Outcome } from './cost.ts';
+import type { Limits, Reservation } from './limits.ts';
 import type { RateBudgets } from './rate-budget.ts';
 import type { Confidence, Score } from './score.ts';
 
@@ -29,6 +30,7 @@ export interface RouterContext {
   budgets: RateBudgets;
   /** Absent: nobody wants traces. */
   tracing?: Tracing | undefined;
+  limits: Limits;
   /** In [0, 1); Math.random but for tests. */
   random: () => number;
   /** The process is about to end: no connection is kept. */
@@ -114,6 +116,8 @@ export interface Exchange {
   route: LiveRoute | undefined;
   /** split: the rule whose split it was. */
   rule: string | undefined;
+  /** limit: what the request has taken of its policy's limits; undefined: it has none. */
+  reservation: Reservation | undefined;
   /** split: whom to ask, in this order. */
   candidates: readonly LiveBackend[];
   /** balance: what was tried, the last one being the one to try now. */
@@ -173,6 +177,7 @@ export function newExchange(
     principal: undefined,
     route: undefined,
     rule: undefined,
+    reservation: undefined,
     candidates: [],
     attempts: [],
     deadline: 0,

@@ -5,6 +5,7 @@ import { authenticate } from './authenticate.ts';
 import { balance } from './balance.ts';
 import { classifyTexts } from './classify-texts.ts';
 import type { Exchange, RouterContext, Stage } from './exchange.ts';
+import { limit, settle } from './limit.ts';
 import { match } from './match.ts';
 import { meter } from './meter.ts';
 import { receive } from './receive.ts';
@@ -13,7 +14,7 @@ import { send } from './send.ts';
 import { split } from './split.ts';
 
 /** The way of a request. */
-const stages: readonly Stage[] = [receive, authenticate, match, split, byText(untilAnswered(balance, send))];
+const stages: readonly Stage[] = [receive, authenticate, match, limit, split, byText(untilAnswered(balance, send))];
 
 /** Has the texts of a request to classify answered each by itself. */
 function byText(answer: Stage): Stage {
@@ -40,6 +41,7 @@ export async function serve(exchange: Exchange, context: RouterContext): Promise
   }
   if (exchange.gone) exchange.status = 499; // nginx's code for a client that left
   meter(exchange, context);
+  settle(exchange);
   exchange.trace?.end(exchange);
 }
 

@@ -136,7 +136,8 @@ function begin(exchange: Exchange, attempt: Attempt, stream: boolean, length: nu
 }
 
 /** Who served, how sure the answer is, and what it cost with all that was tried. */
-function servedBy({ attempts, confidence, escalations, notEscalated }: Exchange, { backend }: Attempt): Headers {
+function servedBy(exchange: Exchange, { backend }: Attempt): Headers {
+  const { attempts, confidence, escalations, notEscalated, reservation } = exchange;
   const headers: Headers = [
     'x-cadre-backend',
     backend.name,
@@ -149,6 +150,7 @@ function servedBy({ attempts, confidence, escalations, notEscalated }: Exchange,
   const last = escalations.at(-1);
   if (last) headers.push('x-cadre-escalated', last.reason);
   if (notEscalated !== undefined) headers.push('x-cadre-not-escalated', notEscalated);
+  if (reservation) headers.push(...reservation.headers);
   return headers;
 }
 

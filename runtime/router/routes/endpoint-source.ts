@@ -10,7 +10,7 @@ import type { EndpointTable } from './endpoint-table.ts';
 export type EndpointSlice = Json<V1EndpointSlice> & KubeObject;
 
 /** discovery.k8s.io/v1: which Service a slice is of. */
-const serviceNameLabel = 'kubernetes.io/service-name';
+export const serviceNameLabel = 'kubernetes.io/service-name';
 
 /**
  * `namespace/model` of a slice; the index that the source reads. Slices inherit the labels of their Service, and so do

@@ -77,6 +77,8 @@ export interface LiveEscalation {
 export interface Principal {
   /** Whose key it is, as the first route (by name) that knows it calls it; undefined: no key. */
   name: string | undefined;
+  /** SHA-256 of the key, in hexadecimal. */
+  digest: string | undefined;
   /** By every name under which it may be called. */
   routes: ReadonlyMap<string, LiveRoute>;
 }
@@ -96,7 +98,7 @@ export interface DatedRoute {
   created: number;
 }
 
-export const emptyTable: RouteTable = { byKey: new Map(), open: { name: undefined, routes: new Map() }, routes: [] };
+export const emptyTable: RouteTable = { byKey: new Map(), open: nobody(new Map()), routes: [] };
 
 /**
  * The index of all routes. Where one key opens two routes of one short name, the operator says which has it, and reports
@@ -105,7 +107,7 @@ export const emptyTable: RouteTable = { byKey: new Map(), open: { name: undefine
 export function buildTable(dated: Iterable<DatedRoute>): RouteTable {
   const routes = [...dated].map(liveRoute).sort((a, b) => (a.longName < b.longName ? -1 : 1));
   const open = new Map<string, LiveRoute>();
-  const keyed = new Map<string, { name: string; routes: Map<string, LiveRoute> }>();
+  const keyed = new Map<string, { name: string; digest: string; routes: Map<string, LiveRoute> }>();
   for (const live of routes) {
     const { access, model } = live.route;
     if (access.mode === 'Open') {
@@ -115,13 +117,18 @@ export function buildTable(dated: Iterable<DatedRoute>): RouteTable {
     for (const { name, sha256, shortName } of access.keys) {
       const digest = sha256.toLowerCase();
       let principal = keyed.get(digest);
-      if (!principal) keyed.set(digest, (principal = { name, routes: new Map() }));
+      if (!principal) keyed.set(digest, (principal = { name, digest, routes: new Map() }));
       addNames(principal.routes, live, shortName === false ? undefined : model);
     }
   }
   for (const { routes: own } of keyed.values())
     for (const [name, live] of open) if (!own.has(name)) own.set(name, live);
-  return { byKey: keyed, open: { name: undefined, routes: open }, routes };
+  return { byKey: keyed, open: nobody(open), routes };
+}
+
+/** Who shows no key that is known. */
+function nobody(routes: ReadonlyMap<string, LiveRoute>): Principal {
+  return { name: undefined, digest: undefined, routes };
 }
 
 /** The names to show to a client: the short one of each route that has one, else the long one. */

@@ -10,6 +10,7 @@ import { listen, type Probes } from '../../../process/probes.ts';
 import { type RouterConfigInput, routerConfigSchema } from '../config.ts';
 import { createRouterMetrics } from '../metrics.ts';
 import type { RouterContext } from '../pipeline/exchange.ts';
+import { Limits } from '../pipeline/limits.ts';
 import { RateBudgets } from '../pipeline/rate-budget.ts';
 import { guardedConnector, type Resolve } from '../providers/guarded-connect.ts';
 import { Upstreams } from '../providers/upstreams.ts';
@@ -109,6 +110,7 @@ export async function startRouter(options: TestRouterOptions): Promise<TestRoute
     upstreams,
     budgets: new RateBudgets(),
     tracing: options.tracing,
+    limits: new Limits(),
     random: Math.random,
     draining: false,
   };

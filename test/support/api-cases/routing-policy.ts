@@ -201,6 +201,25 @@ export const routingPolicyCases: KindCases = {
       breaks: [{ ...atThreshold('0.5'), 'spec.escalation.when': ['Error'] }],
     },
     {
+      field: 'spec.limits',
+      message: 'limits needs requestsPerMinute, tokensPerMinute, or both',
+      keeps: [
+        { 'spec.limits': { requestsPerMinute: 60 } },
+        { 'spec.limits': { tokensPerMinute: 20_000_000 } },
+        { 'spec.limits': { requestsPerMinute: 1, tokensPerMinute: 1, per: 'Key' } },
+      ],
+      breaks: [{ 'spec.limits': {} }, { 'spec.limits': { per: 'Policy' } }],
+    },
+    {
+      field: 'spec.limits',
+      message: 'limits.per: Key needs access.keys, for without keys nobody tells callers apart; use per: Policy',
+      keeps: [
+        { 'spec.limits': { requestsPerMinute: 60, per: 'Key' } },
+        { 'spec.limits': { requestsPerMinute: 60 }, 'spec.access': { mode: 'Open' } },
+      ],
+      breaks: [{ 'spec.limits': { requestsPerMinute: 60, per: 'Key' }, 'spec.access': { mode: 'Open' } }],
+    },
+    {
       field: 'spec.model',
       message: 'model must be letters, digits, "-", ".", "_" and ":", with a letter or digit first',
       keeps: [{ 'spec.model': 'Triage_1.5:latest' }, { 'spec.model': '7b' }],
@@ -472,6 +491,12 @@ export const routingPolicyCases: KindCases = {
       changes: { 'spec.split[1].backend': 'specialist' },
       field: 'spec.split[1]',
       message: 'Duplicate value: {"backend":"specialist"}',
+    },
+    {
+      what: 'a limit that lets nothing through is none',
+      changes: { 'spec.limits': { requestsPerMinute: 0 } },
+      field: 'spec.limits.requestsPerMinute',
+      message: 'should be greater than or equal to 1',
     },
     {
       what: 'labels differ',
