@@ -12,6 +12,7 @@ import { createLogger, type Logger } from '../../process/logger.ts';
 import { eventually, until } from '../../process/testing/waiting.ts';
 import type { RouterConfigInput } from './config.ts';
 import { runRouter } from './main.ts';
+import type { EndpointSlice } from './routes/endpoint-source.ts';
 import { vllmChat, vllmStream } from './testing/answers.ts';
 import { startCollector } from './testing/collector.ts';
 import { json, startEngine } from './testing/engine.ts';
@@ -24,14 +25,16 @@ afterEach(async () => {
 });
 
 /** An API server that lists these Secrets and slices, and whose watches the test writes to. */
-async function world(secrets: object[], slices: object[]) {
+async function world(secrets: object[], slices: EndpointSlice[]) {
   const watches: Record<string, Reply[]> = { secrets: [], endpointslices: [] };
   let away = false;
   const answer = (asked: Asked, reply: Reply) => {
     if (away) return reply.reset();
     const plural = asked.path.split('/').at(-1) ?? '';
     if (!asked.query.has('watch')) {
-      const items = plural === 'secrets' ? secrets : slices;
+      const service = /^kubernetes\.io\/service-name=(.+)$/.exec(asked.query.get('labelSelector') ?? '')?.[1];
+      const selected = slices.filter(({ metadata: { labels } }) => labels?.['kubernetes.io/service-name'] === service);
+      const items = plural === 'secrets' ? secrets : service === undefined ? slices : selected;
       return reply.json(200, { kind: 'List', metadata: { resourceVersion: '10' }, items });
     }
     reply.stream();
@@ -41,7 +44,7 @@ async function world(secrets: object[], slices: object[]) {
   ends.push(() => server.close());
   return {
     server,
-    watching: (plural: string) => (watches[plural] as Reply[]).length > 0,
+    watching: (plural: string, watchers = 1) => (watches[plural] as Reply[]).length >= watchers,
     event: (plural: 'secrets' | 'endpointslices', type: string, object: object) => {
       for (const reply of watches[plural] as Reply[]) reply.event(type, object);
     },
@@ -137,6 +140,32 @@ describe('the router', () => {
     );
     cluster.event('secrets', 'DELETED', routeSecret('r1', route, 14));
     await eventually('the end of the route', async () => expect((await post(router.origin)).status).toBe(401));
+  });
+
+  it('divides limits among its replicas, which are the endpoints of its own Service', async () => {
+    await using engine = await startEngine(json(vllmChat('hi')));
+    const limited = { ...route, limits: { requestsPerMinute: 6, per: 'Policy' as const } };
+    const own = (replicas: number, version: number): EndpointSlice => {
+      const slice = endpointSlice('cadre-router-1', 'cadre-router', 8080, version);
+      const endpoints = Array.from({ length: replicas }, (_, at) => ({ addresses: [`10.0.0.${at}`] }));
+      const labels = { 'kubernetes.io/service-name': 'cadre-router' };
+      return { ...slice, endpoints, metadata: { ...slice.metadata, labels } };
+    };
+    const cluster = await world(
+      [routeSecret('r1', limited, 1)],
+      [endpointSlice('small-1', 'small', engine.port, 2), own(3, 3)],
+    );
+    const router = await start(cluster, { config: { service: 'cadre-router' } });
+    await until('slices are watched', () => cluster.watching('endpointslices', 2));
+    const statuses = async (count: number) => {
+      const all: number[] = [];
+      while (all.length < count) all.push((await post(router.origin)).status);
+      return all;
+    };
+    expect(await statuses(3)).toEqual([200, 200, 429]);
+    cluster.event('endpointslices', 'MODIFIED', own(1, 20));
+    await eventually('its share to be the whole', async () => expect((await post(router.origin)).status).toBe(200));
+    expect(await statuses(4)).toEqual([200, 200, 200, 429]);
   });
 
   it('keeps the last good form of a route that becomes unreadable, and says so', async () => {

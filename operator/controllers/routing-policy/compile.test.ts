@@ -140,6 +140,14 @@ describe('a schema of answers', () => {
   });
 });
 
+describe('limits', () => {
+  it('compile as they are, without what is left out', () => {
+    const policy = aPolicy({ spec: { limits: { requestsPerMinute: 60, per: 'Key' } } });
+    expect(routeOf(compile({ policy })).limits).toEqual({ requestsPerMinute: 60, per: 'Key' });
+    expect(routeOf(compile())).not.toHaveProperty('limits');
+  });
+});
+
 describe('a policy in order', () => {
   it('compiles to what the router needs', () => {
     const policy = aPolicy({

@@ -4,6 +4,7 @@ import type { Route } from '../../../crds/route-table.ts';
 import { endpointSlice, routeSecret } from '../testing/objects.ts';
 import { aModel, aProvider, aRoute, sha256 } from '../testing/router.ts';
 import { type EndpointSlice, modelOf, readyOrigins } from './endpoint-source.ts';
+import { replicasIn } from './replicas.ts';
 import { readRoute } from './route-source.ts';
 import { buildTable, publicNames } from './table.ts';
 
@@ -12,6 +13,19 @@ const endpoint = (address: string, conditions: object = {}, uid?: string) => ({
   addresses: [address],
   conditions,
   ...(uid !== undefined && { targetRef: { uid } }),
+});
+
+describe('replicasIn', () => {
+  it('counts pods that take requests, and this one before anybody knows of it', () => {
+    const endpoints = [
+      endpoint('10.0.0.1', { ready: true }, 'a'),
+      endpoint('10.0.0.2', { ready: true }, 'b'),
+      endpoint('10.0.0.3', { ready: false }, 'c'),
+      endpoint('10.0.0.4', { ready: true, terminating: true }, 'd'),
+    ];
+    expect(replicasIn([slice({ endpoints })])).toBe(2);
+    expect(replicasIn([])).toBe(1);
+  });
 });
 
 describe('modelOf', () => {
