@@ -226,6 +226,7 @@ describe('POST /v1/classify', () => {
     const reply = await router.post(path, { model: 'triage', input: ['a', 'long', 'b'] });
     expect([reply.status, reply.json.error.code]).toEqual([400, 'context_length_exceeded']);
     expect(router.context.metrics.inFlight).toBe(0);
+    expect(await router.metric('cadre_router_confidence_unknown_total')).toBe(0);
   });
 
   it('gives up what is under way when the client leaves', async () => {

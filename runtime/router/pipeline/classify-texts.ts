@@ -42,9 +42,10 @@ export async function classifyTexts(exchange: Exchange, context: RouterContext, 
     }),
   );
   exchange.call = undefined;
-  gather(exchange, parts, batch);
+  gatherAttempts(exchange, parts, batch);
   if (failures.length > 0) throw failures[0];
   if (exchange.gone) return;
+  gatherAnswers(exchange, parts);
   const taken = parts.map(({ text }) => set(text?.taken, 'answer'));
   const first = taken[0] as TakenText;
   const failure = sendDocument(exchange, first.attempt, documentOf(exchange, taken), context);
@@ -120,10 +121,8 @@ function ourInstructions(labels: readonly string[]): string {
   return `Classify the text. Answer with exactly one of these labels and nothing else: ${labels.join(', ')}`;
 }
 
-/** What became of the texts, for the request that they are of. */
-function gather(exchange: Exchange, parts: readonly Exchange[], batch: Batch): void {
-  let usage: TokenUsage | undefined;
-  let least: number | 'Unknown' = 1;
+/** What was tried for the texts, for the request that they are of. */
+function gatherAttempts(exchange: Exchange, parts: readonly Exchange[], batch: Batch): void {
   for (const part of parts) {
     for (const attempt of part.attempts) {
       // One that was stopped because another text failed was never made.
@@ -133,9 +132,17 @@ function gather(exchange: Exchange, parts: readonly Exchange[], batch: Batch): v
       delete attempt.confidence; // a batch has one confidence, that of its least sure text
       exchange.attempts.push(attempt);
     }
-    usage = addUsage(usage, part.usage, 'PerPrompt');
     if (part.escalations.length > 0) exchange.escalations = [...exchange.escalations, ...part.escalations];
     exchange.notEscalated ??= part.notEscalated;
+  }
+}
+
+/** What the answers cost together, and how sure the least sure of them is. */
+function gatherAnswers(exchange: Exchange, parts: readonly Exchange[]): void {
+  let usage: TokenUsage | undefined;
+  let least: number | 'Unknown' = 1;
+  for (const part of parts) {
+    usage = addUsage(usage, part.usage, 'PerPrompt');
     const confidence = part.text?.taken?.verdict.confidence;
     if (confidence === undefined) least = 'Unknown';
     else if (least !== 'Unknown' && confidence < least) least = confidence;
