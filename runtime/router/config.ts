@@ -39,6 +39,12 @@ export const routerConfigSchema = z.strictObject({
         .default(10)
         .describe('How often a client is told that its stream is still to come, while an answer is held to be judged.'),
       keepAliveSeconds: z.int().min(1).max(3600).default(75).describe('How long an idle connection is kept.'),
+      maxBufferedBytes: z
+        .int()
+        .min(1024)
+        .max(2 ** 40)
+        .default(128 * 1024 * 1024)
+        .describe('Request bodies that may be in memory at once, over all clients; a body alone is always taken.'),
     })
     .prefault({}),
   providers: z

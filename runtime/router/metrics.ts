@@ -31,6 +31,8 @@ export interface RouterMetrics {
   retain(policies: ReadonlySet<string>): void;
   /** Requests being worked on. */
   inFlight: number;
+  /** Of the bodies of these requests, as they came. */
+  bufferedBytes: number;
   routes: Gauge;
   invalidRoutes: Gauge;
   endpoints: Gauge;
@@ -46,6 +48,7 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   const policies = new Map<string, Map<string, BackendSeries>>();
   const metrics: RouterMetrics = {
     inFlight: 0,
+    bufferedBytes: 0,
     series(policy, backend) {
       let backends = policies.get(policy);
       if (!backends) policies.set(policy, (backends = new Map<string, BackendSeries>()));
@@ -79,6 +82,14 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     registers,
     collect() {
       this.set(metrics.inFlight);
+    },
+  });
+  void new Gauge({
+    name: 'cadre_router_buffered_request_bytes',
+    help: 'Request bodies in memory.',
+    registers,
+    collect() {
+      this.set(metrics.bufferedBytes);
     },
   });
   void new Counter({

@@ -7,6 +7,7 @@ import { answerModels } from './models.ts';
 import { endpoints } from './operations.ts';
 import { newExchange, type RouterContext } from './pipeline/exchange.ts';
 import { serve } from './pipeline/pipeline.ts';
+import { releaseBody } from './pipeline/receive.ts';
 import { sendError } from './pipeline/reply.ts';
 import { clientGone } from './providers/failure.ts';
 
@@ -81,6 +82,7 @@ function answer(request: IncomingMessage, response: ServerResponse, context: Rou
     })
     .finally(() => {
       context.metrics.inFlight--;
+      releaseBody(exchange, context);
     });
 }
 

@@ -44,6 +44,14 @@ beforeAll(async () => {
         output: { labels: ['billing', 'refund', 'other'] },
       }),
       aRoute([aModel('vectors', { task: 'Embedding' })], named('vectors')),
+      aRoute([aModel('small'), aModel('llama', { engine: 'LlamaCpp' })], {
+        ...named('judged'),
+        escalation: {
+          steps: [{ to: 'llama', threshold: 0.5 }],
+          when: ['LowConfidence', 'InvalidOutput'],
+          unknownConfidence: 'Escalate',
+        },
+      }),
     ],
     endpoints: { small: [engine.origin], llama: [engine.origin], vectors: [engine.origin] },
   });
@@ -80,8 +88,8 @@ const field = fc.constantFrom(
   'model ',
   '\u0000',
 );
-const model = fc.constantFrom('triage', 'support/triage', 'llama', 'label', 'vectors', 'served', 'nobody');
-const path = fc.constantFrom(chatPath, chatPath, '/v1/completions', '/v1/embeddings');
+const model = fc.constantFrom('triage', 'support/triage', 'llama', 'label', 'vectors', 'judged', 'served', 'nobody');
+const path = fc.constantFrom(chatPath, '/v1/completions', '/v1/embeddings', '/v1/responses', '/v1/classify');
 
 /** A request that is one, but for fields that may have any value at all. */
 const odd = fc

@@ -92,10 +92,10 @@ routeOwner:
 {{- end -}}
 namespace: {{ .Release.Namespace | quote }}
 service: {{ include "cadre.fullname" . }}-router
-# As a whole number: Helm would write large ones with an exponent.
+# As whole numbers: Helm would write large ones with an exponent.
 bodyLimitBytes: {{ .Values.router.bodyLimitBytes | int64 }}
 {{ toYaml (dict
-  "client" .Values.router.client
+  "client" (merge (dict "maxBufferedBytes" (int64 .Values.router.client.maxBufferedBytes)) .Values.router.client)
   "retries" .Values.router.retries
   "accessLog" .Values.router.accessLog
   "tracing" .Values.router.tracing

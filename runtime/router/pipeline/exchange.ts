@@ -103,6 +103,8 @@ export interface Exchange {
 
   /** receive: who writes the answers, where the client speaks another API than the operation's. */
   front: Front | undefined;
+  /** receive: bytes of the body that are held, out of `client.maxBufferedBytes`. */
+  bufferedBytes: number;
   /** receive: the body as it came, or as a front has translated it, and read. */
   raw: Buffer;
   body: RequestBody;
@@ -168,6 +170,7 @@ export function newExchange(
     trace: undefined,
     gone: false,
     call: undefined,
+    bufferedBytes: 0,
     front: undefined,
     raw: nothing,
     body: {},

@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import type { IncomingMessage } from 'node:http';
 import { isObject } from '../answers/document.ts';
 import { ApiError } from '../errors.ts';
 import { firstProblem } from '../json/position.ts';
@@ -11,10 +10,11 @@ import type { Exchange, RouterContext } from './exchange.ts';
 const dropLimitBytes = 64 * 1024 * 1024;
 
 /**
- * Reads the body once, keeps its bytes, parses it once. 400, 413, 415; one that does not come is the server's to end. Of a
- * client that may call nothing it keeps nothing, and answers 401: a crowd without keys takes no memory.
+ * Reads the body once, keeps its bytes, parses it once. 400, 413, 415; 503 where others' bodies fill the memory that there is
+ * for them; one that does not come is the server's to end. Of a client that may call nothing it keeps nothing, and answers
+ * 401: a crowd without keys takes no memory.
  */
-export async function receive(exchange: Exchange, { config }: RouterContext): Promise<void> {
+export async function receive(exchange: Exchange, context: RouterContext): Promise<void> {
   const { request, table } = exchange;
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
@@ -24,7 +24,7 @@ export async function receive(exchange: Exchange, { config }: RouterContext): Pr
   const { authorization } = request.headers;
   exchange.principal = principalOf(table, authorization);
   const welcome = exchange.principal !== undefined || table.open.routes.size > 0;
-  exchange.raw = await readBody(request, config.bodyLimitBytes, welcome);
+  exchange.raw = await readBody(exchange, context, welcome);
   if (!welcome) throw unauthorized(authorization);
   const body = parseBody(exchange.raw);
   const { model, stream } = body;
@@ -40,10 +40,20 @@ export async function receive(exchange: Exchange, { config }: RouterContext): Pr
   if (exchange.endpoint.front) Object.assign(exchange, exchange.endpoint.front(body));
 }
 
-function readBody(request: IncomingMessage, limit: number, keep: boolean): Promise<Buffer> {
+/** Gives the memory of a request's body back. */
+export function releaseBody(exchange: Exchange, { metrics }: RouterContext): void {
+  metrics.bufferedBytes -= exchange.bufferedBytes;
+  exchange.bufferedBytes = 0;
+}
+
+function readBody(exchange: Exchange, context: RouterContext, keep: boolean): Promise<Buffer> {
+  const { request } = exchange;
+  const { config, metrics } = context;
+  const limit = config.bodyLimitBytes;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let size = 0;
+  let isCrowded = false;
   const tooLarge = () => {
     const message = `the request body is larger than ${limit} bytes`;
     const close = !request.complete;
@@ -51,12 +61,22 @@ function readBody(request: IncomingMessage, limit: number, keep: boolean): Promi
   };
   request.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (keep && size <= limit) chunks.push(chunk);
-    else chunks.length = 0;
+    if (keep && !isCrowded && size <= limit) {
+      chunks.push(chunk);
+      metrics.bufferedBytes += chunk.length;
+      exchange.bufferedBytes += chunk.length;
+      const isAlone = metrics.bufferedBytes === exchange.bufferedBytes;
+      isCrowded = !isAlone && metrics.bufferedBytes > config.client.maxBufferedBytes;
+    }
+    if (isCrowded || size > limit) {
+      chunks.length = 0;
+      releaseBody(exchange, context);
+    }
     if (size > limit + dropLimitBytes) reject(tooLarge());
   });
   request.once('end', () => {
     if (size > limit) reject(tooLarge());
+    else if (isCrowded) reject(crowded());
     else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
   });
   // `close` comes for every request; that of a complete one says nothing.
@@ -66,6 +86,12 @@ function readBody(request: IncomingMessage, limit: number, keep: boolean): Promi
   request.once('error', left);
   request.once('close', left);
   return promise;
+}
+
+/** The memory for bodies is taken: by the time that its client comes again, or at another replica, there may be some. */
+function crowded(): ApiError {
+  const message = 'the router holds as many request bodies as it has memory for (client.maxBufferedBytes): try again';
+  return new ApiError(503, 'router_overloaded', message, { retryAfterSeconds: 1 });
 }
 
 /** Parses a body to an object. Throws an `ApiError` that tells where it is not one. */

@@ -30,11 +30,17 @@ export interface Row {
   host?: string;
 }
 
+const escalation: Route['escalation'] = {
+  steps: [{ to: 'spare' }],
+  when: ['LowConfidence', 'InvalidOutput', 'Error', 'Overloaded', 'Timeout'],
+  unknownConfidence: 'Escalate',
+};
 const patient = { firstByteMs: 60_000, idleMs: 60_000, totalMs: 120_000 };
 
-/** Runs one row against one kind of backend: with nobody else there, then with a spare. Gives both endings. */
-export async function run(row: Row, kind: Kind): Promise<[alone: string, withSpare: string]> {
-  return [await runOnce(row, kind, false), await runOnce(row, kind, true)];
+/** Runs one row against one kind of backend: with nobody else there, then with a spare. An answer is judged where there is one. */
+export async function run(row: Row, kind: Kind): Promise<{ alone?: string; withSpare: string }> {
+  const withSpare = await runOnce(row, kind, true);
+  return kind.judged ? { withSpare } : { alone: await runOnce(row, kind, false), withSpare };
 }
 
 async function runOnce(row: Row, kind: Kind, withSpare: boolean): Promise<string> {
@@ -50,7 +56,11 @@ async function runOnce(row: Row, kind: Kind, withSpare: boolean): Promise<string
   const other = aModel('spare', kind.model && { ...kind.model, engine: 'VLLM' });
   await using router = await startRouter({
     routes: [
-      aRoute(withSpare ? [backend, other] : [backend], { output: kind.output, timeouts: row.timeouts ?? patient }),
+      aRoute(withSpare ? [backend, other] : [backend], {
+        output: kind.output,
+        timeouts: row.timeouts ?? patient,
+        ...(kind.judged && { fallback: [], escalation }),
+      }),
     ],
     endpoints: { faulty: [server.origin], spare: [spare.origin] },
     config: { providers: { allowedCIDRs: ['127.0.0.0/8'] } },
@@ -85,7 +95,8 @@ export function endingOf({ status, text, headers }: Reply, kind: Kind): string {
     const later = headers['retry-after'] === undefined ? '' : ` after ${String(headers['retry-after'])}`;
     return `${status} ${error.code}${later}`;
   }
-  if (!kind.relayed) return text.includes(kind.content) || text.includes('spare') ? 'answer' : `other answer: ${text}`;
+  if (!('stream' in kind.request))
+    return text.includes(kind.content) || text.includes('spare') ? 'answer' : `other answer: ${text}`;
   if (text.endsWith('data: [DONE]\n\n')) return text.includes('error') ? `error and [DONE]: ${text}` : 'answer';
   const last = text.trimEnd().split('\n\n').at(-1) ?? '';
   return `broken ${/^data: \{"error":.*"code":"([a-z_]+)"\}\}$/.exec(last)?.[1] ?? last}`;

@@ -25,6 +25,8 @@ export interface Kind {
   answer: string;
   /** The answer is passed on to the client event by event. */
   relayed: boolean;
+  /** The answer is held and judged, and another backend is asked where it is not good enough. */
+  judged?: boolean;
   /** The answer begins long before it ends, or is short: it has to begin within `timeouts.firstByte`. */
   early: boolean;
   output: Route['output'];
@@ -53,6 +55,23 @@ const vectors = {
 export const kinds: readonly Kind[] = [
   { ...chat, name: 'vLLM, whole', model: {}, type: json, answer: JSON.stringify(vllmChat('good')), early: false },
   { ...streamed, name: 'vLLM, streamed', model: {}, answer: vllmStream(['good', ' day']) },
+  {
+    ...chat,
+    name: 'vLLM, judged',
+    model: {},
+    type: json,
+    answer: JSON.stringify(vllmChat('good')),
+    early: false,
+    judged: true,
+  },
+  {
+    ...streamed,
+    name: 'vLLM, judged and streamed',
+    model: {},
+    answer: vllmStream(['good', ' day']),
+    relayed: false,
+    judged: true,
+  },
   {
     ...chat,
     name: 'llama-server, put together',
