@@ -15,6 +15,7 @@ const price = z.object({
   input: z.int().min(0),
   output: z.int().min(0),
   cachedInput: z.int().min(0).optional(),
+  cacheWrite: z.int().min(0).optional(),
 });
 
 /** A SpecializedModel's pods, found by the EndpointSlices of its Service. */

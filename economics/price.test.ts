@@ -6,23 +6,29 @@ describe('the cost of tokens', () => {
   const price = { input: perToken('2.00'), output: perToken('10'), cachedInput: perToken('0.10') };
 
   it('is that of a price list: 1,000 tokens in and 100 out at $2 and $10 a million are $0.003', () => {
-    expect(costOf({ prompt: 1000, completion: 100, cached: 0 }, price)).toBe(3_000_000);
+    expect(costOf({ prompt: 1000, completion: 100, cached: 0, cacheWrite: 0 }, price)).toBe(3_000_000);
   });
 
   it('takes cached tokens out of the prompt, at their own price or at that of the others', () => {
-    expect(costOf({ prompt: 1000, completion: 0, cached: 400 }, price)).toBe(600 * 2000 + 400 * 100);
+    expect(costOf({ prompt: 1000, completion: 0, cached: 400, cacheWrite: 0 }, price)).toBe(600 * 2000 + 400 * 100);
     const { input, output } = price;
-    expect(costOf({ prompt: 1000, completion: 0, cached: 400 }, { input, output })).toBe(2_000_000);
+    expect(costOf({ prompt: 1000, completion: 0, cached: 400, cacheWrite: 0 }, { input, output })).toBe(2_000_000);
+  });
+
+  it('takes tokens that were written to a cache at their own price, or at that of the others', () => {
+    const tokens = { prompt: 1000, completion: 0, cached: 400, cacheWrite: 100 };
+    expect(costOf(tokens, { ...price, cacheWrite: perToken('2.50') })).toBe(500 * 2000 + 400 * 100 + 100 * 2500);
+    expect(costOf(tokens, price)).toBe(600 * 2000 + 400 * 100);
   });
 
   it('is rounded once, half up', () => {
     const least = { input: perToken('0.0001'), output: perToken('0.0001') };
-    expect(costOf({ prompt: 4, completion: 0, cached: 0 }, least)).toBe(0);
-    expect(costOf({ prompt: 4, completion: 1, cached: 0 }, least)).toBe(1);
+    expect(costOf({ prompt: 4, completion: 0, cached: 0, cacheWrite: 0 }, least)).toBe(0);
+    expect(costOf({ prompt: 4, completion: 1, cached: 0, cacheWrite: 0 }, least)).toBe(1);
   });
 
   it('never is negative, though an upstream says that more was cached than asked', () => {
-    expect(costOf({ prompt: 10, completion: 0, cached: 99 }, price)).toBe(10 * 100);
+    expect(costOf({ prompt: 10, completion: 0, cached: 99, cacheWrite: 99 }, price)).toBe(10 * 100);
   });
 });
 

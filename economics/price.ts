@@ -8,6 +8,8 @@ export interface Price {
   output: number;
   /** Of prompt tokens that were read from the provider's cache; absent: they cost what others do. */
   cachedInput?: number | undefined;
+  /** Of prompt tokens that were written to it; absent: they cost what others do. */
+  cacheWrite?: number | undefined;
 }
 
 /** Tokens as an upstream counted them. */
@@ -15,8 +17,10 @@ export interface Tokens {
   /** With the cached ones. */
   prompt: number;
   completion: number;
-  /** Of the prompt's. */
+  /** Of the prompt's, read from a cache. */
   cached: number;
+  /** Of the prompt's, written to one. */
+  cacheWrite: number;
 }
 
 const tenthsPerDollarAMillion = 10_000;
@@ -27,9 +31,12 @@ export function perToken(dollarsPerMillion: string): number {
 }
 
 /** What an attempt cost, in whole nano-dollars; rounded once, half up. */
-export function costOf({ prompt, completion, cached }: Tokens, { input, output, cachedInput = input }: Price): number {
-  const fromCache = Math.min(cached, prompt);
-  return Math.round(((prompt - fromCache) * input + fromCache * cachedInput + completion * output) / 10);
+export function costOf({ prompt, completion, cached, cacheWrite }: Tokens, price: Price): number {
+  const { input, output, cachedInput = input, cacheWrite: writing = input } = price;
+  const read = Math.min(cached, prompt);
+  const written = Math.min(cacheWrite, prompt - read);
+  const others = prompt - read - written;
+  return Math.round((others * input + read * cachedInput + written * writing + completion * output) / 10);
 }
 
 /** Nano-dollars as dollars, with every digit: `0.000123456`. */

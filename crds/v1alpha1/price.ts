@@ -25,6 +25,11 @@ export const price = z.object({
     .describe(
       "Dollars for a million tokens of prompts that were read from the provider's cache. Default: inputPerMillion.",
     ),
+  cacheWritePerMillion: dollars('cacheWritePerMillion')
+    .optional()
+    .describe(
+      "Dollars for a million tokens of prompts that were written to the provider's cache. Default: inputPerMillion.",
+    ),
   effective: withRules(z.string().max(10), {
     rule: `self.matches(r'${datePattern}')`,
     holds: (self) => new RegExp(datePattern).test(self),

@@ -125,7 +125,7 @@ describe('a chat with Anthropic', () => {
   );
 
   const tokens = async (stream: boolean) => ({
-    ...router.context.metrics.series(`support/metered-${stream}`, 'flagship').tokens,
+    ...router.context.metrics.series(`support/metered-${stream}`, 'flagship').spending.of('web', 'Accepted').tokens,
   });
 
   it.each([

@@ -34,7 +34,9 @@ describe('the usage of a stream', () => {
     const options = wanted ? { stream_options: { include_usage: true } } : {};
     const reply = await router.post(chat, ask({ stream: true, ...options }));
     expect(reply.text).toMatch(/data: \[DONE\]\n\n$/);
-    const { prompt, completion, cached } = router.context.metrics.series('support/triage', 'small').tokens;
+    const { prompt, completion, cached } = router.context.metrics
+      .series('support/triage', 'small')
+      .spending.of('web', 'Accepted').tokens;
     return [prompt, completion, cached];
   };
 
@@ -65,7 +67,8 @@ describe('the tokens of an attempt', () => {
       endpoints: { small: [cut.origin], big: [good.origin] },
     });
     expect((await router.post(chat, ask())).headers['x-cadre-backend']).toBe('big');
-    const tokens = (name: string) => router.context.metrics.series('support/triage', name).tokens.prompt;
-    expect([tokens('small') > 0, tokens('big')]).toEqual([true, 12]);
+    const tokens = (name: string, outcome: string) =>
+      router.context.metrics.series('support/triage', name).spending.of('web', outcome).tokens.prompt;
+    expect([tokens('small', 'Invalid') > 0, tokens('big', 'Accepted')]).toEqual([true, 12]);
   });
 });

@@ -48,7 +48,7 @@ describe('the endpoints of a model', () => {
       const more = Array.from({ length: turn }, (_, at) => ({ role: 'user', content: `turn ${at}` }));
       expect((await router.post(chat, { model: 'triage', messages: [...messages, ...more] })).status).toBe(200);
     }
-    expect(engines.map(({ received }) => received.length).sort()).toEqual([0, 0, 9]);
+    expect(engines.map(({ received }) => received.length).sort((a, b) => a - b)).toEqual([0, 0, 9]);
     for (let at = 0; at < 40; at++) await router.post(chat, ask(`conversation ${at}`));
     expect(Math.min(...engines.map(({ received }) => received.length))).toBeGreaterThan(0);
     await Promise.all(engines.map((engine) => engine.kill()));

@@ -1,4 +1,4 @@
-import OpenAI from 'openai';
+import OpenAI, { RateLimitError } from 'openai';
 import { describe, expect, it } from 'vitest';
 import type { Route } from '../../crds/route-table.ts';
 import { until } from '../../process/testing/waiting.ts';
@@ -105,7 +105,7 @@ describe('a limit of requests', () => {
       client.chat.completions.create({ model: 'triage', messages: [{ role: 'user', content: 'x' }] });
     await create();
     const error = await create().catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(OpenAI.RateLimitError);
+    expect(error).toBeInstanceOf(RateLimitError);
     expect((error as InstanceType<typeof OpenAI.RateLimitError>).code).toBe('rate_limit_exceeded');
   });
 });
@@ -128,7 +128,7 @@ describe('a limit of tokens', () => {
     await until('the first is under way', () => engine.received.length === 1);
     expect((await router.post(chat, ask({ max_tokens: 10 }))).status).toBe(429);
     engine.script = answer;
-    answer(engine.received[0] as (typeof engine.received)[number]);
+    await answer(engine.received[0] as (typeof engine.received)[number]);
     expect((await under).status).toBe(200);
     expect((await router.post(chat, ask({ max_tokens: 10 }))).headers['x-ratelimit-remaining-tokens']).toBe('73');
   });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { Route } from '../../crds/route-table.ts';
-import { estimatedTokens } from './pipeline/rules.ts';
 import { vllmChat } from './testing/answers.ts';
 import { json, startEngine } from './testing/engine.ts';
 import { aModel, aRoute, startRouter } from './testing/router.ts';
@@ -142,17 +141,5 @@ describe('a sticky policy', () => {
     const backends = new Set<unknown>();
     for (let request = 0; request < 60 && backends.size < 3; request++) backends.add(await world.served(ask()));
     expect(backends.size).toBe(3);
-  });
-});
-
-describe('the estimate of a prompt', () => {
-  it('counts a token for four bytes of text, and tokens as they are', () => {
-    expect(
-      estimatedTokens({ messages: [{ content: 'abcd' }, { content: [{ type: 'text', text: 'ä' }, image] }] }),
-    ).toBe(2);
-    expect(estimatedTokens({ prompt: ['abcd', 'e'] })).toBe(2);
-    expect(estimatedTokens({ prompt: [1, 2, 3] })).toBe(3);
-    expect(estimatedTokens({ input: [[1, 2], [3]] })).toBe(3);
-    expect(estimatedTokens({})).toBe(0);
   });
 });

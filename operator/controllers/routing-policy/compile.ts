@@ -175,11 +175,13 @@ function compilePrice({
   inputPerMillion,
   outputPerMillion,
   cachedInputPerMillion,
+  cacheWritePerMillion,
 }: NonNullable<Backend['price']>): Price {
   return {
     input: perToken(inputPerMillion),
     output: perToken(outputPerMillion),
     ...(cachedInputPerMillion !== undefined && { cachedInput: perToken(cachedInputPerMillion) }),
+    ...(cacheWritePerMillion !== undefined && { cacheWrite: perToken(cacheWritePerMillion) }),
   };
 }
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { connectionFailure } from '../providers/failure.ts';
 import type { Upstream } from '../providers/upstreams.ts';
@@ -124,10 +124,9 @@ describe('the hash of a conversation', () => {
   it('is there for whatever a client may send', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        conversationHash({ messages: value, prompt: value });
-        conversationHash({ messages: [value] });
-        conversationHash({ messages: [{ role: 'user', content: value }] });
-        conversationHash({ messages: [{ role: 'user', content: [value] }] });
+        for (const content of [value, [value]])
+          for (const messages of [value, [value], [{ role: 'user', content }]])
+            expect(() => conversationHash({ messages, prompt: value })).not.toThrow();
       }),
     );
   });

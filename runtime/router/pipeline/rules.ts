@@ -2,6 +2,7 @@ import { isObject } from '../answers/document.ts';
 import type { RequestBody } from '../operations.ts';
 import type { LiveRule } from '../routes/table.ts';
 import type { Exchange } from './exchange.ts';
+import { promptTokens as tokensOf } from './prompt-size.ts';
 
 type Asked = Pick<Exchange, 'body' | 'request'>;
 type When = LiveRule['when'];
@@ -19,7 +20,7 @@ function holds(when: When, { body, request }: Asked): boolean {
   if (tools !== undefined && tools !== offersTools(body)) return false;
   if (responseFormat !== undefined && responseFormat !== formatOf(body)) return false;
   if (images !== undefined && images !== hasImage(body)) return false;
-  return promptTokens === undefined || isWithin(promptTokens, estimatedTokens(body));
+  return promptTokens === undefined || isWithin(promptTokens, tokensOf(body));
 }
 
 function hasHeader(found: string | string[] | undefined, value: string | undefined): boolean {
@@ -45,27 +46,6 @@ function isWithin(
   tokens: number,
 ): boolean {
   return tokens >= min && tokens <= max;
-}
-
-/** Bytes of text that make about a token, over languages and models; the router has no tokenizer. */
-const bytesPerToken = 4;
-
-/** How many tokens the texts of a request may have: those of its messages, its prompts or its input. */
-export function estimatedTokens({ messages, prompt, input }: RequestBody): number {
-  let bytes = 0;
-  let tokens = 0;
-  for (const part of [...partsOf(messages), ...listOf(prompt), ...listOf(input)]) {
-    // A prompt may be a list of tokens, or of such lists.
-    if (typeof part === 'number') tokens++;
-    else if (Array.isArray(part)) tokens += part.length;
-    else bytes += Buffer.byteLength(textOf(part));
-  }
-  return tokens + Math.ceil(bytes / bytesPerToken);
-}
-
-function textOf(part: unknown): string {
-  if (typeof part === 'string') return part;
-  return isObject(part) && typeof part['text'] === 'string' ? part['text'] : '';
 }
 
 function partsOf(messages: unknown): unknown[] {

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Health } from './health.ts';
 
@@ -31,7 +31,10 @@ describe('the health of an endpoint', () => {
   it('ejects one that fails more often than it answers, though never three times in a row', () => {
     const health = aHealth();
     const outcomes = [false, false, true, false, false, true, false, false, true];
-    for (const good of outcomes) good ? health.answered(start) : health.failed(start, false);
+    for (const good of outcomes) {
+      if (good) health.answered(start);
+      else health.failed(start, false);
+    }
     expect(health.state(start)).toBe('In');
     health.failed(start, false);
     expect(health.state(start)).toBe('Out');

@@ -136,7 +136,7 @@ export const routingPolicyCases: KindCases = {
       keeps: [{ 'spec.sticky': { by: 'User' } }],
       breaks: [{ 'spec.sticky': { by: 'Header' } }, { 'spec.sticky': { by: 'User', header: 'x-session-id' } }],
     },
-    ...['inputPerMillion', 'outputPerMillion', 'cachedInputPerMillion'].map(dollarsFor),
+    ...['inputPerMillion', 'outputPerMillion', 'cachedInputPerMillion', 'cacheWritePerMillion'].map(dollarsFor),
     {
       field: 'spec.backends[].price.effective',
       message: 'effective must be a date such as "2026-10-07"',
