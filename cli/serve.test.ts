@@ -76,11 +76,11 @@ async function serving(files: Record<string, string>, over: Partial<ServeOptions
   };
 }
 
-async function chat(origin: string, model = 'triage') {
+async function chat(origin: string, model = 'triage', content = 'hello') {
   const answer = await fetch(`${origin}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${clientKey}` },
-    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }] }),
+    body: JSON.stringify({ model, messages: [{ role: 'user', content }] }),
   });
   return { status: answer.status, text: await answer.text() };
 }
@@ -137,12 +137,14 @@ describe('cadre serve', () => {
     await using one = await startEngine(json(vllmChat('one')));
     await using two = await startEngine(json(vllmChat('two')));
     await using router = await serving({ 'p.yaml': policy() + webKey }, { given: endpoints(one.origin, two.origin) });
+    let asked = 0;
+    // Prompts that begin alike go to one endpoint.
     await eventually('both to be asked', async () => {
-      await chat(router.origin);
+      await chat(router.origin, 'triage', `hello ${asked++}`);
       expect([one.received.length > 0, two.received.length > 0]).toEqual([true, true]);
     });
     await one.kill();
-    for (let at = 0; at < 10; at++) expect((await chat(router.origin)).text).toContain('two');
+    for (let at = 0; at < 10; at++) expect((await chat(router.origin, 'triage', `hello ${at}`)).text).toContain('two');
   });
 
   it('calls an engine as its manifest says, or as it is given', async () => {
