@@ -51,7 +51,8 @@ export async function listen(server: Server, { host, port, setting }: ListenAddr
       const why = error.code === 'EADDRINUSE' ? 'another process listens there' : errorMessage(error);
       reject(new UserError('CannotListen', `cannot listen on ${host}:${port}: ${why}; set ${setting} to a free port`));
     });
-    server.listen(port, host, resolve);
+    // Node's own 511 makes a burst of clients wait until TCP tries again; the kernel has a limit besides.
+    server.listen(port, host, 4096, resolve);
   });
   return (server.address() as AddressInfo).port;
 }

@@ -1,4 +1,5 @@
 import type { Route } from '../../../crds/route-table.ts';
+import type { Resolve } from '../../../runtime/router/providers/guarded-connect.ts';
 import { vllmChat, vllmStream } from '../../../runtime/router/testing/answers.ts';
 import { json, startEngine, stream } from '../../../runtime/router/testing/engine.ts';
 import { answering, certificate, providerHost } from '../../../runtime/router/testing/provider.ts';
@@ -22,6 +23,10 @@ export interface Row {
   kept?: boolean;
   timeouts?: Route['timeouts'];
   server?: FaultServerOptions;
+  /** Speaks no TLS, where a provider has to. */
+  plain?: boolean;
+  /** How the provider's name is resolved; to loopback when absent. */
+  resolve?: Resolve;
   /** Nobody listens at the backend's address. */
   refuses?: boolean;
   /** The router does not know the authority of the provider's certificate. */
@@ -39,14 +44,15 @@ const patient = { firstByteMs: 60_000, idleMs: 60_000, totalMs: 120_000 };
 
 /** Runs one row against one kind of backend: with nobody else there, then with a spare. An answer is judged where there is one. */
 export async function run(row: Row, kind: Kind): Promise<{ alone?: string; withSpare: string }> {
-  const withSpare = await runOnce(row, kind, true);
-  return kind.judged ? { withSpare } : { alone: await runOnce(row, kind, false), withSpare };
+  if (kind.judged) return { withSpare: await runOnce(row, kind, true) };
+  const [alone, withSpare] = await Promise.all([runOnce(row, kind, false), runOnce(row, kind, true)]);
+  return { alone, withSpare };
 }
 
 async function runOnce(row: Row, kind: Kind, withSpare: boolean): Promise<string> {
   const isProvider = kind.model === undefined;
   const { key, cert } = certificate();
-  const tls = isProvider && row.server?.tls === undefined ? { key, cert } : row.server?.tls;
+  const tls = isProvider && !row.plain ? (row.server?.tls ?? { key, cert }) : row.server?.tls;
   await using server = await new FaultServer(row.fault(kind), { ...row.server, tls }).start();
   await using spare = await startEngine((got) =>
     got.body['stream'] === true ? stream(vllmStream(['spare']))(got) : json(spareAnswer(kind))(got),
@@ -64,7 +70,7 @@ async function runOnce(row: Row, kind: Kind, withSpare: boolean): Promise<string
     ],
     endpoints: { faulty: [server.origin], spare: [spare.origin] },
     config: { providers: { allowedCIDRs: ['127.0.0.0/8'] } },
-    resolve: answering(['127.0.0.1']),
+    resolve: row.resolve ?? answering(['127.0.0.1']),
     ...(!row.unknownAuthority && { ca: [cert] }),
   });
   if (row.refuses) await server.stop();
