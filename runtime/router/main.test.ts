@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -229,6 +231,18 @@ describe('the router', () => {
     release.resolve();
     expect(await streaming.text()).toMatch(/data: \[DONE\]\n\n$/);
     await router.done;
+  });
+
+  it('waits for no connection that never said anything', async () => {
+    const router = await start(await world([], []), { config: { drain: { delaySeconds: 0, deadlineSeconds: 3600 } } });
+    const silentOne = connect(Number(new URL(router.origin).port), '127.0.0.1');
+    ends.push(() => silentOne.destroy());
+    await once(silentOne, 'connect');
+    // What connects later is accepted later.
+    await post(router.origin);
+    router.stop();
+    await router.done;
+    expect(await refused(router.origin)).toBe(true);
   });
 
   it('cuts what is still under way at the deadline', async () => {

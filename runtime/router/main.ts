@@ -12,7 +12,7 @@ import { createRegistry } from '../../process/metrics.ts';
 import { listen, type Probes, serveProbes } from '../../process/probes.ts';
 import { aborted } from '../../process/shutdown.ts';
 import { type RouterConfig, type RouterConfigInput, routerConfigSchema } from './config.ts';
-import { drain } from './drain.ts';
+import { connectionsOf, drain } from './drain.ts';
 import { createRouterMetrics } from './metrics.ts';
 import type { RouterContext } from './pipeline/exchange.ts';
 import { Limits } from './pipeline/limits.ts';
@@ -121,6 +121,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
   };
   const apart = options.probePort !== undefined;
   const server = createRouterServer(context, apart ? undefined : probes);
+  const connections = connectionsOf(server);
   const host = options.host ?? '::';
   let probeServer: Server | undefined;
   try {
@@ -133,7 +134,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
       log.info({ port, routes: routes.table.routes.length }, 'serving');
       options.onListening?.({ port, probePort: portOf(probeServer) });
       await aborted(signal);
-      await drain({ server, context, config: config.drain, log });
+      await drain({ server, connections, context, config: config.drain, log });
     }
   } finally {
     await Promise.all([source.stop(), replicas?.stop(), upstreams.destroy()]);
