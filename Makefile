@@ -16,7 +16,7 @@ up: $(INSTALLED) ## Kubernetes, Cadre, two real models and a tour of them, on th
 down: $(INSTALLED) ## Remove every trace of it but the caches.
 	@node hack/down.ts
 
-test: $(INSTALLED) ## Every test: units, a real API server, a real node. ONLY=unit for one of unit, apiserver, e2e.
+test: $(INSTALLED) ## Every test: units, a real API server, SDKs, a real node. ONLY=unit for one of unit, apiserver, sdk, e2e.
 	@node hack/test.ts $(ONLY)
 
 test-long: $(INSTALLED) ## The scenarios at full length, and the tests of training/; writes docs/measured/.

@@ -24,8 +24,8 @@ process.env['NODE_COMPILE_CACHE'] ||= cacheDir('node');
 const maxWorkers = '100%';
 
 /**
- * unit: needs nothing but Node. apiserver: etcd and kube-apiserver, started once for all files. e2e: the local cluster,
- * shared by all files, a namespace each.
+ * unit: needs nothing but Node. apiserver: etcd and kube-apiserver, started once for all files. sdk: clients that people use;
+ * that for Python comes from PyPI. e2e: the local cluster, shared by all files, a namespace each.
  */
 export default defineConfig({
   test: {
@@ -44,6 +44,7 @@ export default defineConfig({
           fileParallelism: !isLong,
         },
       },
+      { test: { name: 'sdk', include: ['test/sdk/**/*.test.ts'], testTimeout: 60_000, maxWorkers } },
       {
         test: {
           name: 'e2e',

@@ -7,10 +7,10 @@ import { elapsed } from './command.ts';
 
 /**
  * Runs the projects of vitest.config.ts. Units show an error in a function within seconds; the tests that wait for an API
- * server run beside them, and are shown after them; then the cluster has the machine to itself. Ends with `N passed,
+ * server run beside them, and are shown after them; then come clients that people use, then the cluster. Ends with `N passed,
  * N failed` over all of them, alone on the last line.
  */
-const stages = [['unit', 'apiserver'], ['e2e']] as const;
+const stages = [['unit', 'apiserver'], ['sdk'], ['e2e']] as const;
 const projects = stages.flat();
 type Project = (typeof projects)[number];
 const root = join(import.meta.dirname, '..');
