@@ -24,6 +24,7 @@ import type { Logger } from '../../../process/logger.ts';
 import type { TokenUsage } from '../answers/document.ts';
 import type { RouterConfig } from '../config.ts';
 import { type Attempt, type Exchange, set } from '../pipeline/exchange.ts';
+import { isClassifier } from '../providers/classifier.ts';
 import type { CallableBackend } from '../providers/dialect.ts';
 import type { Failure } from '../providers/failure.ts';
 import { attribute, operationName } from './names.ts';
@@ -93,7 +94,8 @@ class RequestSpan implements RequestTrace {
 
   beginCall({ operation, stream }: Exchange, { backend: { name, speaking }, upstream }: Attempt): CallTrace {
     const { backend } = set(speaking, 'way to call the backend');
-    const operationIs = operationName(operation.name);
+    // Whatever its client asked for, a model with a classification head does nothing else.
+    const operationIs = isClassifier(backend) ? 'classify' : operationName(operation.name);
     const kind = SpanKind.CLIENT;
     const span = this.#tracer.startSpan(`${operationIs} ${backend.servedModel}`, { kind }, this.#context);
     if (span.isRecording()) {

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { silent } from '../../../kube/testing/objects.ts';
 import { createLogger } from '../../../process/logger.ts';
-import { vllmChat, vllmStream } from '../testing/answers.ts';
+import { classified, vllmChat, vllmStream } from '../testing/answers.ts';
 import { type CollectedSpan, type Collector, startCollector } from '../testing/collector.ts';
 import { json, startEngine, stream } from '../testing/engine.ts';
 import { answering, startProvider } from '../testing/provider.ts';
@@ -153,6 +153,40 @@ describe('a traced request', () => {
       },
     });
     for (const secret of ['a-prompt', 'an-answer', clientKey]) expect(collector.text()).not.toContain(secret);
+  });
+
+  it('for the labels of several texts has one span, and one call below it where they are asked for together', async () => {
+    await using collector = await startCollector();
+    const probs = { label: 'billing', probs: [0.9, 0.1], num_classes: 2 };
+    await using engine = await startEngine(
+      json({
+        ...classified('x'),
+        data: [
+          { index: 0, ...probs },
+          { index: 1, ...probs },
+        ],
+      }),
+    );
+    const tracing = tracingTo(collector);
+    await using router = await startRouter({
+      routes: [
+        aRoute([aModel('head', { task: 'Classification', classify: 'Text' })], {
+          output: { labels: ['billing', 'refund'] },
+        }),
+      ],
+      endpoints: { head: [engine.origin] },
+      tracing,
+    });
+    const reply = await router.post('/v1/classify', { model: 'triage', input: ['a', 'b'] });
+    await tracing.shutdown();
+    expect(reply.status).toBe(200);
+    const request = only(collector.spans(), 'Server');
+    const call = only(collector.spans(), 'Client');
+    expect([request.name, call.name, call.parentSpanId]).toEqual([
+      'POST /v1/classify',
+      'classify served',
+      request.spanId,
+    ]);
   });
 
   it('that nobody could answer is an error', async () => {
