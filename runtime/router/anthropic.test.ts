@@ -434,6 +434,16 @@ describe('a completion', () => {
   });
 });
 
+describe('the cost of an answer of Anthropic', () => {
+  it('has what was read from the cache and written to it at their own prices', async () => {
+    const price = { input: 30_000, output: 150_000, cachedInput: 3_000, cacheWrite: 37_500 };
+    router.setRoutes([route({}, { price })]);
+    said({ content: [text('hi')] });
+    // 20 tokens at $3 a million, 100 at $0.30, 30 at $3.75, and 7 at $15.
+    expect((await router.post(chat, ask())).headers['x-cadre-cost']).toBe('0.0003075');
+  });
+});
+
 describe('the Responses API', () => {
   it('is served by Anthropic as a chat is, and falls back as a chat does', async () => {
     const respond = (over: object = {}) => router.post('/v1/responses', { model: 'triage', input: 'hello', ...over });
