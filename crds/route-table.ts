@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { escalationReasons } from './v1alpha1/escalation.ts';
 import { limitSubjects } from './v1alpha1/limits.ts';
+import { priorities } from './v1alpha1/queue.ts';
 import { engineTypes, tasks } from './v1alpha1/specialized-model.ts';
 import { responseFormats } from './v1alpha1/split.ts';
 
@@ -38,6 +39,8 @@ const modelBackend = z.object({
   price: price.optional(),
   /** Requests go to the endpoint that is likely to have the beginning of their prompt in its cache. */
   byPrompt: z.boolean().optional(),
+  /** Requests in flight there, in each replica of the router. */
+  maxConcurrency: z.number().optional(),
 });
 
 /** An external provider's model. */
@@ -53,6 +56,8 @@ const providerBackend = z.object({
   /** The provider's key, in the clear: the Secret is as secret as it. */
   apiKey: z.string().optional(),
   price: price.optional(),
+  /** Requests in flight there, in each replica of the router. */
+  maxConcurrency: z.number().optional(),
 });
 
 /**
@@ -72,6 +77,8 @@ const clientKey = z.object({
   sha256: z.string(),
   /** False: with this key the short name means an older policy (`NameConflict`); only the long name reaches this one. */
   shortName: z.boolean().optional(),
+  /** Absent: Normal. */
+  priority: z.enum(priorities).optional(),
 });
 
 /** Shares of a weighted choice. */
@@ -139,6 +146,15 @@ export const routeSchema = z.object({
       requestsPerMinute: z.number().int().positive().optional(),
       tokensPerMinute: z.number().int().positive().optional(),
       per: z.enum(limitSubjects),
+    })
+    .optional(),
+  /** Absent: no request waits for a place. */
+  queue: z
+    .object({
+      maxRequests: z.number(),
+      maxBytes: z.number(),
+      maxWaitMs: z.number(),
+      onDeadline: z.enum(['Escalate', 'Reject']),
     })
     .optional(),
   /** Milliseconds. */

@@ -18,6 +18,7 @@ import { limits } from './limits.ts';
 import { output } from './output.ts';
 import { price } from './price.ts';
 import { provider } from './provider.ts';
+import { priorities, queue } from './queue.ts';
 import { stickiness, trafficRule, weightedSplit } from './split.ts';
 
 const backend = withRules(
@@ -29,6 +30,14 @@ const backend = withRules(
       .describe('A SpecializedModel of the same namespace. Exactly one of modelRef and provider.'),
     provider: provider.optional().describe('An external model. Exactly one of modelRef and provider.'),
     price: price.optional().describe('What its tokens cost. Absent: its cost is unknown, which is not nothing.'),
+    maxConcurrency: z
+      .int32()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe(
+        'How many requests of this policy may be in flight there at once, in each replica of the router. Others wait in the queue, or go on to the next backend where there is none.',
+      ),
   }),
   {
     rule: 'has(self.modelRef) != has(self.provider)',
@@ -44,6 +53,7 @@ const access = withRules(
       z.object({
         name: dnsLabel().describe('Says whose key it is, in logs and metrics.'),
         secretRef: secretKeyRef().describe('Secret with the key: at least 32 characters.'),
+        priority: z.enum(priorities).optional().describe('Who is let in first from the queue; Normal when absent.'),
       }),
       'name',
       256,
@@ -109,6 +119,9 @@ const routingPolicySpec = withRules(
     limits: limits
       .optional()
       .describe('How much clients may ask for. The replicas of the router divide it among them.'),
+    queue: queue
+      .optional()
+      .describe('Where requests wait for a place at a backend with maxConcurrency; absent: none waits.'),
     timeouts: timeouts.prefault({}).describe('How long to wait.'),
   }),
   {
@@ -144,6 +157,13 @@ const routingPolicySpec = withRules(
       spec.escalation.steps.every(({ to }) => spec.backends.some(({ name }) => name === to)),
     message: 'each escalation.steps[].to must be the name of one in backends',
     fieldPath: '.escalation',
+  },
+  {
+    rule: '!has(self.queue) || self.backends.exists(backend, has(backend.maxConcurrency))',
+    holds: ({ queue: waits, backends }) =>
+      waits === undefined || backends.some(({ maxConcurrency }) => maxConcurrency !== undefined),
+    message: 'queue has nothing to wait for: set maxConcurrency of a backend, or remove queue',
+    fieldPath: '.queue',
   },
   streamingRule,
 );

@@ -14,6 +14,7 @@ import { aborted } from '../../process/shutdown.ts';
 import { type RouterConfig, type RouterConfigInput, routerConfigSchema } from './config.ts';
 import { connectionsOf, drain } from './drain.ts';
 import { createRouterMetrics } from './metrics.ts';
+import { Gates } from './pipeline/admission.ts';
 import type { RouterContext } from './pipeline/exchange.ts';
 import { Limits } from './pipeline/limits.ts';
 import { RateBudgets } from './pipeline/rate-budget.ts';
@@ -69,13 +70,16 @@ export async function runRouter(options: RouterOptions): Promise<void> {
   const upstreams = new Upstreams(providerConnector(config, options.resolve));
   const budgets = new RateBudgets();
   const limits = new Limits();
+  const gates = new Gates();
   const routes = new RouteSource({
     log,
     metrics,
     onTable: (table) => {
       upstreams.retainProviders(providerOrigins(table));
       metrics.retain(new Set(table.routes.map(({ longName }) => longName)));
-      budgets.retain(new Set(table.routes.map(({ route }) => route.policy.uid)));
+      const uids = new Set(table.routes.map(({ route }) => route.policy.uid));
+      budgets.retain(uids);
+      gates.retain(uids);
       limits.retain(table);
     },
   });
@@ -91,6 +95,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     budgets,
     tracing,
     limits,
+    gates,
     random: Math.random,
     draining: false,
   };

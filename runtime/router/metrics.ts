@@ -13,6 +13,9 @@ export interface BackendSeries {
   /** Answers and errors that were given although they were not trusted, by why. */
   notEscalated: Map<string, number>;
   spending: SpendingBook;
+  /** Requests that wait for a place, and how long those that did have waited. */
+  queued: number;
+  queueWait: Distribution;
   duration: Distribution;
   /** Of streams. */
   firstByte: Distribution;
@@ -151,6 +154,23 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     function* () {
       for (const { labels, series } of all()) if (of(series).count > 0) yield { labels, distribution: of(series) };
     };
+  void new Gauge({
+    name: 'cadre_router_queue_length',
+    help: 'Requests that wait for a place at a backend with maxConcurrency.',
+    labelNames: ['policy', 'backend'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, series } of all())
+        if (series.queueWait.count + series.queued > 0) this.set(labels, series.queued);
+    },
+  });
+  registerHistogram({
+    name: 'cadre_router_queue_wait_seconds',
+    help: 'How long requests have waited for a place, whether they got one or not.',
+    registry,
+    collect: distributions(({ queueWait }) => queueWait),
+  });
   registerHistogram({
     name: 'cadre_router_request_duration_seconds',
     help: 'From the first byte of a request to the end of its answer.',
@@ -190,6 +210,8 @@ function newSeries(): BackendSeries {
     escalations: new Map(),
     notEscalated: new Map(),
     spending: new SpendingBook(),
+    queued: 0,
+    queueWait: new Distribution(durationBuckets),
     duration: new Distribution(durationBuckets),
     firstByte: new Distribution(durationBuckets),
     confidence: new Distribution(probabilityBuckets),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RoutingPolicy } from '../../../crds/v1alpha1/kinds.ts';
+import type { Priority } from '../../../crds/v1alpha1/queue.ts';
 import type { SecretView } from '../../context.ts';
 import type { Problem } from './reasons.ts';
 import { secretValue } from './secret-value.ts';
@@ -10,7 +11,7 @@ const minKeyLength = 32;
 /** What a policy's client keys come to. */
 export interface ClientKeys {
   /** Those that are in order; of two entries with one key, the first. */
-  keys: { name: string; sha256: string }[];
+  keys: { name: string; sha256: string; priority?: Priority }[];
   problems: Problem[];
   /** Some Secrets have not been read yet. */
   waiting: boolean;
@@ -21,7 +22,7 @@ export function clientKeys(policy: RoutingPolicy, secret: (name: string) => Secr
   const { namespace } = policy.metadata;
   const result: ClientKeys = { keys: [], problems: [], waiting: false };
   const seen = new Set<string>();
-  for (const { name, secretRef } of policy.spec.access.keys ?? []) {
+  for (const { name, secretRef, priority } of policy.spec.access.keys ?? []) {
     const field = `spec.access.keys[${name}].secretRef`;
     const found = secretValue(secret(secretRef.name), { field, namespace, name: secretRef.name, key: secretRef.key });
     if (found.state === 'Waiting') result.waiting = true;
@@ -33,7 +34,7 @@ export function clientKeys(policy: RoutingPolicy, secret: (name: string) => Secr
       });
     } else {
       const sha256 = createHash('sha256').update(found.value).digest('hex');
-      if (!seen.has(sha256)) result.keys.push({ name, sha256 });
+      if (!seen.has(sha256)) result.keys.push({ name, sha256, ...(priority && { priority }) });
       seen.add(sha256);
     }
   }

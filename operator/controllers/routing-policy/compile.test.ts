@@ -52,6 +52,29 @@ it('compiles a price to tenths of a nano-dollar a token', () => {
   });
 });
 
+describe('the queue', () => {
+  it('is compiled to numbers, as are the places of a backend and the priority of a key', () => {
+    const { spec } = aPolicy();
+    const [first, ...others] = spec.backends;
+    const [key] = spec.access.keys ?? [];
+    if (!first || !key) throw new Error('the policy of the tests has a backend and a key');
+    const policy = aPolicy({
+      spec: {
+        ...spec,
+        access: { keys: [{ ...key, priority: 'High' }] },
+        backends: [{ ...first, maxConcurrency: 8 }, ...others],
+        queue: { maxRequests: 100, maxBytes: '64Mi', maxWait: '5s', onDeadline: 'Reject' },
+      },
+    });
+    const route = routeOf(compile({ policy }));
+    const queue = { maxRequests: 100, maxBytes: 64 * 1024 * 1024, maxWaitMs: 5_000, onDeadline: 'Reject' };
+    expect(route.queue).toEqual(queue);
+    expect(route.backends[0]).toMatchObject({ maxConcurrency: 8 });
+    expect(route.access).toMatchObject({ mode: 'Keys', keys: [{ priority: 'High' }] });
+    expect(routeOf(compile())).not.toHaveProperty('queue');
+  });
+});
+
 describe('escalation', () => {
   const twoBackends = [{ name: 'specialist', modelRef: { name: 'classifier' } }, provider()];
   const split = [{ backend: 'specialist', weight: 1 }];

@@ -19,6 +19,7 @@ import { type ClientKeys, clientKeys } from './access.ts';
 import { compileEscalation } from './compile-escalation.ts';
 import { compileLimits } from './compile-limits.ts';
 import { compileOutput, outputProblems } from './compile-output.ts';
+import { compileQueue } from './compile-queue.ts';
 import { type Namesake, shortNameOf, type TakenNames, takenNames } from './names.ts';
 import { isShared, type Provider, providerAddress } from './provider.ts';
 import type { PolicyReason, Problem } from './reasons.ts';
@@ -167,8 +168,13 @@ function compileBackend(backend: Backend, sources: Sources): CompiledBackend {
   const found = backend.provider
     ? compileProvider(backend.name, backend.provider, sources)
     : compileModel(backend.name, backend.modelRef?.name ?? '', sources);
-  if (!backend.price || found.compiled.kind === 'Unavailable') return found;
-  return { ...found, compiled: { ...found.compiled, price: compilePrice(backend.price) } };
+  const { price, maxConcurrency } = backend;
+  if (found.compiled.kind === 'Unavailable') return found;
+  const further = {
+    ...(price && { price: compilePrice(price) }),
+    ...(maxConcurrency !== undefined && { maxConcurrency }),
+  };
+  return { ...found, compiled: { ...found.compiled, ...further } };
 }
 
 function compilePrice({
@@ -289,6 +295,7 @@ function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backe
     output: compileOutput(output),
     ...compileEscalation(policy.spec),
     ...compileLimits(limits),
+    ...compileQueue(policy.spec.queue),
     timeouts: {
       firstByteMs: parseDuration(timeouts.firstByte),
       idleMs: parseDuration(timeouts.idle),

@@ -3,6 +3,7 @@ import { embeddings } from '../operations.ts';
 import { type Failure, noEndpoint, unavailable } from '../providers/failure.ts';
 import type { Upstream } from '../providers/upstreams.ts';
 import type { LiveBackend } from '../routes/table.ts';
+import { admit } from './admit.ts';
 import { escalate } from './escalate.ts';
 import { type Attempt, type Exchange, type RouterContext, type Stage, set } from './exchange.ts';
 import { promptHash } from './prompt-hash.ts';
@@ -31,6 +32,23 @@ export function untilAnswered(balance: Balance, send: Send): Stage {
 
   /** Whether the exchange has come to its end, or holds an answer. */
   async function answeredBy(live: LiveBackend, exchange: Exchange, context: RouterContext): Promise<boolean> {
+    const limit = live.backend.kind === 'Unavailable' ? undefined : live.backend.maxConcurrency;
+    if (limit === undefined) return answeredByOne(live, exchange, context);
+    const place = await admit(live, limit, exchange, context);
+    if (place.failure) {
+      exchange.attempts.push({ backend: live, upstream: undefined, failure: place.failure });
+      if (place.failure.retry === 'Nowhere' && !exchange.gone) throw place.failure.error;
+      return exchange.gone;
+    }
+    try {
+      return await answeredByOne(live, exchange, context);
+    } finally {
+      place.leave();
+    }
+  }
+
+  /** The same, of a backend that has place for it. */
+  async function answeredByOne(live: LiveBackend, exchange: Exchange, context: RouterContext): Promise<boolean> {
     for (let more = context.config.retries.endpoints; more >= 0; more--) {
       const { attempts, judgement } = exchange;
       const tried = judgement ? attempts.filter(isTried) : attempts;

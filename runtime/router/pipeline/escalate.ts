@@ -170,6 +170,8 @@ const kinds: Partial<Record<FailureReason, EscalationReason>> = {
   Overloaded: 'Overloaded',
   RateLimited: 'Overloaded',
   NoEndpoint: 'Overloaded',
+  QueueFull: 'Overloaded',
+  QueueTimeout: 'Overloaded',
 };
 
 /** Of two answers the one that passes the gates, then the later one, whose backend is the dearer one. */

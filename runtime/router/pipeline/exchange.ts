@@ -12,6 +12,7 @@ import type { Upstream, Upstreams } from '../providers/upstreams.ts';
 import type { EndpointTable } from '../routes/endpoint-table.ts';
 import type { LiveBackend, LiveRoute, Principal, RouteTable } from '../routes/table.ts';
 import type { RequestTrace, Tracing } from '../tracing/tracing.ts';
+import type { Gates } from './admission.ts';
 import type { BatchText } from './batch.ts';
 import type { Outcome } from './cost.ts';
 import type { Limits, Reservation } from './limits.ts';
@@ -31,6 +32,7 @@ export interface RouterContext {
   /** Absent: nobody wants traces. */
   tracing?: Tracing | undefined;
   limits: Limits;
+  gates: Gates;
   /** In [0, 1); Math.random but for tests. */
   random: () => number;
   /** The process is about to end: no connection is kept. */

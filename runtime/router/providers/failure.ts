@@ -4,6 +4,8 @@ import { ApiError } from '../errors.ts';
 export type FailureReason =
   | 'NoEndpoint'
   | 'Unavailable'
+  | 'QueueFull'
+  | 'QueueTimeout'
   | 'ConnectFailed'
   | 'Reset'
   | 'Timeout'

@@ -1,5 +1,6 @@
 import type { Route, RouteBackend } from '../../../crds/route-table.ts';
 import type { EscalationReason } from '../../../crds/v1alpha1/escalation.ts';
+import type { Priority } from '../../../crds/v1alpha1/queue.ts';
 import { type LabelSet, labelSet } from '../confidence/label-set.ts';
 import { type OutputSchema, outputSchema } from '../confidence/output-schema.ts';
 import type { CallableBackend, Dialect } from '../providers/dialect.ts';
@@ -81,6 +82,8 @@ export interface Principal {
   digest: string | undefined;
   /** By every name under which it may be called. */
   routes: ReadonlyMap<string, LiveRoute>;
+  /** By `<namespace>/<policy>`: who is let in first from its queue; Normal where absent. */
+  priorities?: ReadonlyMap<string, Priority>;
 }
 
 /** All routes at one moment. Never changed: a new one takes its place, and requests in flight keep theirs. */
@@ -100,6 +103,13 @@ export interface DatedRoute {
 
 export const emptyTable: RouteTable = { byKey: new Map(), open: nobody(new Map()), routes: [] };
 
+interface KeyedPrincipal {
+  name: string;
+  digest: string;
+  routes: Map<string, LiveRoute>;
+  priorities: Map<string, Priority>;
+}
+
 /**
  * The index of all routes. Where one key opens two routes of one short name, the operator says which has it, and reports
  * the conflict; would it not, the first by `<namespace>/<policy>` has. Each answers to its long name.
@@ -107,17 +117,18 @@ export const emptyTable: RouteTable = { byKey: new Map(), open: nobody(new Map()
 export function buildTable(dated: Iterable<DatedRoute>): RouteTable {
   const routes = [...dated].map(liveRoute).sort((a, b) => (a.longName < b.longName ? -1 : 1));
   const open = new Map<string, LiveRoute>();
-  const keyed = new Map<string, { name: string; digest: string; routes: Map<string, LiveRoute> }>();
+  const keyed = new Map<string, KeyedPrincipal>();
   for (const live of routes) {
     const { access, model } = live.route;
     if (access.mode === 'Open') {
       addNames(open, live, access.shortName ? model : undefined);
       continue;
     }
-    for (const { name, sha256, shortName } of access.keys) {
+    for (const { name, sha256, shortName, priority } of access.keys) {
       const digest = sha256.toLowerCase();
       let principal = keyed.get(digest);
-      if (!principal) keyed.set(digest, (principal = { name, digest, routes: new Map() }));
+      if (!principal) keyed.set(digest, (principal = { name, digest, routes: new Map(), priorities: new Map() }));
+      if (priority) principal.priorities.set(live.longName, priority);
       addNames(principal.routes, live, shortName === false ? undefined : model);
     }
   }

@@ -9,6 +9,7 @@ import { createRegistry } from '../../../process/metrics.ts';
 import { listen, type Probes } from '../../../process/probes.ts';
 import { type RouterConfigInput, routerConfigSchema } from '../config.ts';
 import { createRouterMetrics } from '../metrics.ts';
+import { Gates } from '../pipeline/admission.ts';
 import type { RouterContext } from '../pipeline/exchange.ts';
 import { Limits } from '../pipeline/limits.ts';
 import { RateBudgets } from '../pipeline/rate-budget.ts';
@@ -111,6 +112,7 @@ export async function startRouter(options: TestRouterOptions): Promise<TestRoute
     budgets: new RateBudgets(),
     tracing: options.tracing,
     limits: new Limits(),
+    gates: new Gates(),
     random: Math.random,
     draining: false,
   };

@@ -58,6 +58,8 @@ const jsonSchema = (schema: object = {}): Changes => ({ 'spec.output.jsonSchema'
 const atThreshold = (threshold: string): Changes => steps({ to: 'flagship', confidence: { threshold } });
 const maxRate = (rate: string): Changes => toFlagship({ 'spec.escalation.budget': { maxRate: rate } });
 
+const queue = (value: object): Changes => ({ 'spec.backends[0].maxConcurrency': 8, 'spec.queue': value });
+
 export const routingPolicyCases: KindCases = {
   kind: 'RoutingPolicy',
   base: {
@@ -352,6 +354,24 @@ export const routingPolicyCases: KindCases = {
       message: 'each backend in split must be the name of one in backends',
       keeps: [{ 'spec.split': [{ backend: 'flagship', weight: 1 }] }],
       breaks: [{ 'spec.split[1].backend': 'flagsihp' }],
+    },
+    {
+      field: 'spec.queue',
+      message: 'queue has nothing to wait for: set maxConcurrency of a backend, or remove queue',
+      keeps: [queue({}), { 'spec.backends[0].maxConcurrency': 8 }],
+      breaks: [{ 'spec.queue': {} }],
+    },
+    {
+      field: 'spec.queue.maxWait',
+      message: duration,
+      keeps: ['1ms', '30s', '1h'].map((maxWait) => queue({ maxWait })),
+      breaks: ['', '0s', '2h', '10'].map((maxWait) => queue({ maxWait })),
+    },
+    {
+      field: 'spec.queue.maxBytes',
+      message: 'must be a quantity that is not negative, such as 2, 500m or 16Gi; with a fraction in quotes, as "1.5"',
+      keeps: [1000, '64Mi', '1G'].map((maxBytes) => queue({ maxBytes })),
+      breaks: ['', '-1', '64MiB'].map((maxBytes) => queue({ maxBytes })),
     },
     {
       field: 'spec.fallback',
