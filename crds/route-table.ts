@@ -157,6 +157,8 @@ export const routeSchema = z.object({
       onDeadline: z.enum(['Escalate', 'Reject']),
     })
     .optional(),
+  /** Absent: nobody is asked beside another. `maxRate`: of all requests, in (0, 1]. */
+  hedge: z.object({ afterMs: z.number(), maxRate: z.number() }).optional(),
   /** Milliseconds. */
   timeouts: z.object({ firstByteMs: z.number(), idleMs: z.number(), totalMs: z.number() }),
 });

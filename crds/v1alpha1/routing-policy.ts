@@ -14,6 +14,7 @@ import {
   text,
 } from '../schema.ts';
 import { escalation, streamingRule } from './escalation.ts';
+import { hedge } from './hedge.ts';
 import { limits } from './limits.ts';
 import { output } from './output.ts';
 import { price } from './price.ts';
@@ -122,6 +123,11 @@ const routingPolicySpec = withRules(
     queue: queue
       .optional()
       .describe('Where requests wait for a place at a backend with maxConcurrency; absent: none waits.'),
+    hedge: hedge
+      .optional()
+      .describe(
+        'Asks another endpoint, or the next backend of fallback, beside one that is slow to begin; the first answer is given.',
+      ),
     timeouts: timeouts.prefault({}).describe('How long to wait.'),
   }),
   {

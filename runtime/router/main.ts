@@ -71,6 +71,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
   const budgets = new RateBudgets();
   const limits = new Limits();
   const gates = new Gates();
+  const hedges = new RateBudgets();
   const routes = new RouteSource({
     log,
     metrics,
@@ -79,6 +80,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
       metrics.retain(new Set(table.routes.map(({ longName }) => longName)));
       const uids = new Set(table.routes.map(({ route }) => route.policy.uid));
       budgets.retain(uids);
+      hedges.retain(uids);
       gates.retain(uids);
       limits.retain(table);
     },
@@ -96,6 +98,7 @@ export async function runRouter(options: RouterOptions): Promise<void> {
     tracing,
     limits,
     gates,
+    hedges,
     random: Math.random,
     draining: false,
   };

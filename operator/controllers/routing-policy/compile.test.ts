@@ -143,6 +143,12 @@ describe('escalation', () => {
   });
 });
 
+it('hedging compiles with its numbers read', () => {
+  const policy = aPolicy({ spec: { hedge: { after: '300ms', maxRate: '0.05' } } });
+  expect(routeOf(compile({ policy })).hedge).toEqual({ afterMs: 300, maxRate: 0.05 });
+  expect(routeOf(compile())).not.toHaveProperty('hedge');
+});
+
 describe('a schema of answers', () => {
   const withSchema = (jsonSchema: Record<string, unknown>) => aPolicy({ spec: { output: { jsonSchema } } });
 

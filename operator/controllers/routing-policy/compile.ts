@@ -17,6 +17,7 @@ import type { OperatorConfig } from '../../config.ts';
 import type { Secret, SecretView } from '../../context.ts';
 import { type ClientKeys, clientKeys } from './access.ts';
 import { compileEscalation } from './compile-escalation.ts';
+import { compileHedge } from './compile-hedge.ts';
 import { compileLimits } from './compile-limits.ts';
 import { compileOutput, outputProblems } from './compile-output.ts';
 import { compileQueue } from './compile-queue.ts';
@@ -296,6 +297,7 @@ function assemble(policy: RoutingPolicy, resolved: Pick<Route, 'access' | 'backe
     ...compileEscalation(policy.spec),
     ...compileLimits(limits),
     ...compileQueue(policy.spec.queue),
+    ...compileHedge(policy.spec),
     timeouts: {
       firstByteMs: parseDuration(timeouts.firstByte),
       idleMs: parseDuration(timeouts.idle),

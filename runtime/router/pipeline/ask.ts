@@ -1,7 +1,7 @@
 import type { AnswerReader } from '../answers/reader.ts';
 import { Call } from '../providers/call.ts';
 import type { CallableBackend, UpstreamRequest } from '../providers/dialect.ts';
-import { clientGone, type Failure, type FailureReason, withoutSecret } from '../providers/failure.ts';
+import { clientGone, type Failure, type FailureReason, outrun, withoutSecret } from '../providers/failure.ts';
 import { type Attempt, type Exchange, set } from './exchange.ts';
 
 /** What tells of the endpoint more than of the request: others are asked for a while if it goes on. */
@@ -28,6 +28,8 @@ export async function ask(
   const upstream = set(attempt.upstream, 'upstream');
   const { timeouts } = set(exchange.route, 'route').route;
   const { backend, headers } = set(attempt.backend.speaking, 'way to call the backend');
+  const { race } = exchange;
+  if (race?.first && race.first !== attempt) return outrun;
   const traced = exchange.trace?.beginCall(exchange, attempt);
   const call = new Call({
     upstream,
@@ -44,8 +46,10 @@ export async function ask(
     totalMs: timeouts.totalMs,
     totalAt: exchange.deadline,
     onHead: () => upstream.health.began(Date.now()),
+    onBegin: race && (() => race.began(attempt)),
   });
-  exchange.call = call;
+  if (race) race.add(call, attempt);
+  else exchange.call = call;
   upstream.inFlight++;
   try {
     const failure = exchange.gone ? clientGone : await call.start().done;
@@ -60,7 +64,8 @@ export async function ask(
     return secret ? withoutSecret(failure, secret) : failure;
   } finally {
     upstream.inFlight--;
-    exchange.call = undefined;
+    if (race) race.over(call);
+    else exchange.call = undefined;
   }
 }
 

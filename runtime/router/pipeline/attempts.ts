@@ -6,6 +6,7 @@ import type { LiveBackend } from '../routes/table.ts';
 import { admit } from './admit.ts';
 import { escalate } from './escalate.ts';
 import { type Attempt, type Exchange, type RouterContext, type Stage, set } from './exchange.ts';
+import { type Second, sendHedged } from './hedge.ts';
 import { promptHash } from './prompt-hash.ts';
 import { endBroken } from './reply.ts';
 
@@ -54,13 +55,17 @@ export function untilAnswered(balance: Balance, send: Send): Stage {
       const tried = judgement ? attempts.filter(isTried) : attempts;
       const upstream = balance(live, tried, context, promptHash(live, exchange));
       if (!upstream) {
-        const isLast = exchange.attempts.at(-1)?.backend === live;
-        if (!isLast) exchange.attempts.push({ backend: live, upstream, failure: missing(live) });
+        // Whoever was asked beside another has failed in its own words.
+        if (!attempts.some(({ backend }) => backend === live))
+          exchange.attempts.push({ backend: live, upstream, failure: missing(live) });
         return false;
       }
-      const attempt: Attempt = { backend: live, upstream };
+      let attempt: Attempt = { backend: live, upstream };
       exchange.attempts.push(attempt);
-      await send(exchange, attempt, context);
+      // The texts of a batch are asked about together: there is no second attempt of one.
+      if (exchange.route?.route.hedge && !exchange.text)
+        attempt = await sendHedged(exchange, attempt, context, send, () => beside(live, exchange, context));
+      else await send(exchange, attempt, context);
       const { failure } = attempt;
       if (!failure || exchange.gone) return true;
       if (exchange.committed) {
@@ -71,6 +76,20 @@ export function untilAnswered(balance: Balance, send: Send): Stage {
       if (failure.retry === 'Backend') return false;
     }
     return false;
+  }
+
+  /** Whom to ask beside an attempt: another endpoint of its backend, else the next one to fall back to. */
+  function beside(live: LiveBackend, exchange: Exchange, context: RouterContext): Second | undefined {
+    const { attempts, candidates, judgement } = exchange;
+    const another = balance(live, attempts, context);
+    if (another) return { live, upstream: another };
+    if (judgement) return undefined; // who is asked next is for the steps to say
+    for (const next of candidates) {
+      if (attempts.some(({ backend }) => backend === next)) continue;
+      const upstream = balance(next, attempts, context);
+      if (upstream) return { live: next, upstream };
+    }
+    return undefined;
   }
 }
 

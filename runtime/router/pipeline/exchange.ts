@@ -15,6 +15,7 @@ import type { RequestTrace, Tracing } from '../tracing/tracing.ts';
 import type { Gates } from './admission.ts';
 import type { BatchText } from './batch.ts';
 import type { Outcome } from './cost.ts';
+import type { Race } from './hedge.ts';
 import type { Limits, Reservation } from './limits.ts';
 import type { RateBudgets } from './rate-budget.ts';
 import type { Confidence, Score } from './score.ts';
@@ -28,11 +29,14 @@ export interface RouterContext {
   routes: { readonly table: RouteTable };
   endpoints: EndpointTable;
   upstreams: Upstreams;
+  /** Of escalation. */
   budgets: RateBudgets;
   /** Absent: nobody wants traces. */
   tracing?: Tracing | undefined;
   limits: Limits;
   gates: Gates;
+  /** Of hedging. */
+  hedges: RateBudgets;
   /** In [0, 1); Math.random but for tests. */
   random: () => number;
   /** The process is about to end: no connection is kept. */
@@ -102,6 +106,8 @@ export interface Exchange {
    * used until the next full collection, which doubled what the router costs.
    */
   call: { fail(failure: Failure): void } | undefined;
+  /** hedge: the attempts that are under way beside each other; undefined: there is but one. */
+  race: Race | undefined;
 
   /** receive: who writes the answers, where the client speaks another API than the operation's. */
   front: Front | undefined;
@@ -173,6 +179,7 @@ export function newExchange(
     gone: false,
     call: undefined,
     bufferedBytes: 0,
+    race: undefined,
     front: undefined,
     raw: nothing,
     body: {},

@@ -27,6 +27,8 @@ export interface CallOptions {
   totalAt: number;
   /** The other side sent a status by which it serves, whatever it thinks of the request. */
   onHead: () => void;
+  /** The answer, and no error, has begun. */
+  onBegin?: (() => void) | undefined;
 }
 
 /** What a call waits for. `Client`: for nothing but the client, which has a time of its own. `End`: the answer is complete. */
@@ -83,6 +85,7 @@ export class Call implements Dispatcher.DispatchHandler, Flow, Timed {
 
   progressed(): void {
     if (this.#phase === 'Client' || this.#phase === 'End') return;
+    if (this.#phase === 'FirstByte' && this.#successful()) this.#options.onBegin?.();
     this.#phase = 'Next';
     this.dueAt = Math.min(this.#options.totalAt, performance.now() + this.#options.idleMs);
   }

@@ -15,6 +15,7 @@ export type FailureReason =
   | 'InvalidAnswer'
   | 'InvalidOutput'
   | 'LowConfidence'
+  | 'Outrun'
   | 'RateLimited'
   | 'Refused'
   | 'Redirected'
@@ -178,4 +179,11 @@ export const clientGone: Failure = {
   reason: 'ClientGone',
   retry: 'Nowhere',
   error: new ApiError(499, 'client_gone', 'the client left before the answer was complete'),
+};
+
+/** Another attempt, which was made beside this one, began its answer first. */
+export const outrun: Failure = {
+  reason: 'Outrun',
+  retry: 'Endpoint',
+  error: new ApiError(502, 'backend_failed', 'another attempt was faster'),
 };

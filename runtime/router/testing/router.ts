@@ -113,6 +113,7 @@ export async function startRouter(options: TestRouterOptions): Promise<TestRoute
     tracing: options.tracing,
     limits: new Limits(),
     gates: new Gates(),
+    hedges: new RateBudgets(),
     random: Math.random,
     draining: false,
   };

@@ -55,6 +55,7 @@ const steps = (...all: object[]): Changes => ({ 'spec.escalation': { steps: all 
 const toFlagship = (change: Changes = {}): Changes => ({ ...steps({ to: 'flagship' }), ...change });
 const streaming = (mode: string): Changes => toFlagship({ 'spec.escalation.streaming': mode });
 const jsonSchema = (schema: object = {}): Changes => ({ 'spec.output.jsonSchema': schema });
+const hedge = (over: object): Changes => ({ 'spec.hedge': { after: '1s', ...over } });
 const atThreshold = (threshold: string): Changes => steps({ to: 'flagship', confidence: { threshold } });
 const maxRate = (rate: string): Changes => toFlagship({ 'spec.escalation.budget': { maxRate: rate } });
 
@@ -186,6 +187,18 @@ export const routingPolicyCases: KindCases = {
       message: 'output needs one of labels and jsonSchema: an answer is a label or a JSON document',
       keeps: [jsonSchema(), jsonSchema({ type: 'object', properties: { order: { type: 'string' } } })],
       breaks: [withLabels(jsonSchema())],
+    },
+    {
+      field: 'spec.hedge.after',
+      message: duration,
+      keeps: [hedge({ after: '300ms' })],
+      breaks: [hedge({ after: '0s' }), hedge({ after: '1.5s' }), hedge({ after: '2h' })],
+    },
+    {
+      field: 'spec.hedge.maxRate',
+      message: 'maxRate must be a decimal number above 0 and at most 1 in quotes, such as "0.85"',
+      keeps: [hedge({ maxRate: '0.2' })],
+      breaks: [hedge({ maxRate: '0' }), hedge({ maxRate: '5%' })],
     },
     {
       field: 'spec.escalation.when',
