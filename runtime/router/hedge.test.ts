@@ -62,10 +62,10 @@ it('a failure of the one does not end the other', async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const late: Script = async (received) => {
     await promise;
-    json(vllmChat('late'))(received);
+    void json(vllmChat('late'))(received);
   };
   const failing: Script = (received) => {
-    json({ error: { message: 'no' } }, 500)(received);
+    void json({ error: { message: 'no' } }, 500)(received);
     resolve();
   };
   await using world = await routerBefore([late, failing]);
@@ -77,10 +77,10 @@ it('when both fail, the others are asked as ever', async () => {
   const down = json({ error: { message: 'no' } }, 500);
   const late: Script = async (received) => {
     await promise;
-    down(received);
+    void down(received);
   };
   const failing: Script = (received) => {
-    down(received);
+    void down(received);
     resolve();
   };
   await using world = await routerBefore([late, failing]);
@@ -113,4 +113,5 @@ it('a client that leaves ends both', async () => {
   leaving.abort();
   await until('both are left', () => world.small.every(({ received }) => received[0]?.gone === true));
   await reply;
+  expect(world.flagship.received).toHaveLength(0);
 });
