@@ -612,7 +612,7 @@ export const routingPolicyCases: KindCases = {
     'spec.timeouts.first': { 'spec.timeouts.first': '1s' },
     'spec.split[0].percent': { 'spec.split[0].percent': 90 },
     'spec.rollout': { 'spec.rollout': { steps: [] } },
-    'spec.backends[0].maxConcurrency': { 'spec.backends[0].maxConcurrency': 512 },
+    'spec.backends[0].weight': { 'spec.backends[0].weight': 90 },
     'spec.access.keys[0].value': { 'spec.access.keys[0].value': 'secret' },
   },
 };
