@@ -57,6 +57,19 @@ describe('POST /v1/classify', () => {
     expect(await router.metric('cadre_router_tokens_total', { kind: 'prompt' })).toBe(12);
   });
 
+  it('takes one place at a backend with maxConcurrency, however many texts it has', async () => {
+    await using engine = await startEngine(byText);
+    await using router = await startRouter({
+      routes: [aRoute([{ ...head, maxConcurrency: 1 }], { output })],
+      endpoints: { head: [engine.origin] },
+    });
+    for (let at = 0; at < 2; at++) {
+      const reply = await router.post(path, { model: 'triage', input: ['0.9 a', '0.25 b', '0.75 c'] });
+      expect([reply.status, router.context.gates.of('u1', 'head', 1).inFlight]).toEqual([200, 0]);
+    }
+    expect(engine.received).toHaveLength(2);
+  });
+
   it('takes one text, and the labels of a head where the policy has none', async () => {
     await using engine = await startEngine(byText);
     await using router = await startRouter({ routes: [aRoute([head])], endpoints: { head: [engine.origin] } });
