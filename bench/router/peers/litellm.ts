@@ -20,7 +20,13 @@ export async function startLiteLLM(backendPort: number, processes: number): Prom
   const script = join(dirname(python), 'litellm');
   const peer = await startPeer(python, [script, ...args], {
     port,
-    env: { LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_TELEMETRY: 'False', LITELLM_LOG: 'ERROR' },
+    env: {
+      LITELLM_LOCAL_MODEL_COST_MAP: 'True',
+      LITELLM_TELEMETRY: 'False',
+      LITELLM_LOG: 'ERROR',
+      // Without a key it refuses to start.
+      LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY: 'true',
+    },
     timeoutMs: 180_000,
   });
   return {
