@@ -8,14 +8,19 @@ export type Outcome = 'Accepted' | 'Escalated' | 'Invalid' | 'Failed';
 /** `Accepted`: the client got its answer. `Escalated`, `Invalid`: there was one, which was not trusted, or passed no gate. */
 export function outcomeOf(attempt: Attempt, { answer }: Pick<Exchange, 'answer'>): Outcome {
   const { failure, held } = attempt;
-  if (failure) return failure.reason === 'InvalidOutput' ? 'Invalid' : 'Failed';
+  if (failure) return failures[failure.reason] ?? 'Failed';
   if (attempt === answer || !held) return 'Accepted';
   return held.score.gate ? 'Invalid' : 'Escalated';
 }
 
+/** What failures other than `Failed` say of an answer: one that is not sure enough may be called off before its end. */
+const failures: Partial<Record<FailureReason, Outcome>> = { InvalidOutput: 'Invalid', LowConfidence: 'Escalated' };
+
 /** Failures before any work was done: nobody bills them. */
 const unbilled: ReadonlySet<FailureReason> = new Set([
   'NoEndpoint',
+  'QueueFull',
+  'QueueTimeout',
   'Unavailable',
   'ConnectFailed',
   'Overloaded',
