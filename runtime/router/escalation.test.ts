@@ -283,6 +283,15 @@ describe('free text', () => {
   });
 });
 
+function streaming(origin: string, signal: AbortSignal | null = null): Promise<Response> {
+  return fetch(`${origin}${chat}`, {
+    method: 'POST',
+    signal,
+    headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify(ask({ stream: true })),
+  });
+}
+
 describe('a client that streams', () => {
   it('gets the answer that was chosen as a stream, with comments while it waits', async () => {
     const slow: Script = async (received) => {
@@ -291,11 +300,7 @@ describe('a client that streams', () => {
     };
     await using world = await routerBefore({ small: unsure, flagship: slow });
     let comments = 0;
-    const answer = await fetch(`${world.router.origin}${chat}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify(ask({ stream: true })),
-    });
+    const answer = await streaming(world.router.origin);
     let text = '';
     for await (const piece of answer.body as AsyncIterable<Uint8Array>) {
       text += Buffer.from(piece).toString();
@@ -313,11 +318,7 @@ describe('a client that streams', () => {
       await down(received);
     };
     await using world = await routerBefore({ small: down, flagship: slow });
-    const answer = await fetch(`${world.router.origin}${chat}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify(ask({ stream: true })),
-    });
+    const answer = await streaming(world.router.origin);
     let text = '';
     for await (const piece of answer.body as AsyncIterable<Uint8Array>) {
       text += Buffer.from(piece).toString();
@@ -340,12 +341,7 @@ describe('a client that streams', () => {
     };
     await using world = await routerBefore({ small: unsure, flagship: waiting }, { output: {} });
     const controller = new AbortController();
-    const answer = fetch(`${world.router.origin}${chat}`, {
-      method: 'POST',
-      signal: controller.signal,
-      headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify(ask({ stream: true })),
-    });
+    const answer = streaming(world.router.origin, controller.signal);
     await world.engines.get('flagship')?.waitForRequests(1);
     controller.abort();
     await expect(answer).rejects.toThrow('aborted');

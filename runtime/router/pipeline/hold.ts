@@ -11,7 +11,7 @@ import type { Speaking } from '../routes/table.ts';
 import { ask } from './ask.ts';
 import { type Attempt, type Exchange, type HeldAnswer, type Judgement, type RouterContext, set } from './exchange.ts';
 import { PrefixGate } from './prefix-gate.ts';
-import { clientSink, sendAnswer, sendDocument } from './reply.ts';
+import { clientSink, publicName, sendAnswer, sendDocument } from './reply.ts';
 import { type Score, scoreOf } from './score.ts';
 import { watchDocument } from './watch-document.ts';
 
@@ -163,8 +163,4 @@ function outsideSchema(backend: string, { gate, why }: Score): Failure | undefin
 
 function wantedOf({ body, operation }: Exchange): number | undefined {
   return wantedLogprobs(body, operation === chatCompletions);
-}
-
-function publicName({ model }: Exchange): Buffer {
-  return Buffer.from(JSON.stringify(model));
 }

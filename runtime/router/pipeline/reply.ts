@@ -54,6 +54,11 @@ function written(document: JsonObject, { stream, body, front, model }: Exchange)
   }
 }
 
+/** The name by which the client called the model, in JSON: what answers say in place of the upstream's own. */
+export function publicName({ model }: Exchange): Buffer {
+  return Buffer.from(JSON.stringify(model));
+}
+
 /** The way of a stream to the client, which is cut off when it does not read for too long. */
 export function clientSink(exchange: Exchange, attempt: Attempt, { config }: RouterContext): Sink {
   const { response, front } = exchange;

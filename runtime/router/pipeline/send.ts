@@ -10,7 +10,7 @@ import { wantsUsage } from '../providers/stream-options.ts';
 import { ask } from './ask.ts';
 import { type Attempt, type Exchange, type RouterContext, set } from './exchange.ts';
 import { hold } from './hold.ts';
-import { clientSink, sendAnswer, sendDocument } from './reply.ts';
+import { clientSink, publicName, sendAnswer, sendDocument } from './reply.ts';
 import { sendLabel } from './send-label.ts';
 
 /** One attempt: the request in the upstream's dialect, and the answer to the client. Sets `failure` where it came to nothing. */
@@ -70,8 +70,4 @@ function deliver(exchange: Exchange, attempt: Attempt, reader: Reader, context: 
     return undefined;
   }
   return sendDocument(exchange, attempt, reader.document ?? {}, context);
-}
-
-function publicName({ model }: Exchange): Buffer {
-  return Buffer.from(JSON.stringify(model));
 }
